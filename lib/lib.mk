@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# libnumabal.so.0 and libnumabal.a.  Sources in pipeline order; a file that is
+# missing from these lists fails tests/lint/sources.sh.
+
+LIB_BASE := base/parse.c
+
+LIB_POLICY := $(addprefix policy/,scan.c page_history.c numa_faults.c \
+	placement.c migrate_filter.c task_place.c rate_limit.c scan_period.c)
+
+LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
+	maps.c taskinfo.c arena.c log.c lock.c)
+
+LIB_MECH := $(addprefix mech/,slot.c chunk.c arm.c hint_fault.c fault_ring.c \
+	migrate.c affinity.c sigchain.c)
+
+LIB_GLUE := config.c start.c tasks.c regions.c numabald.c sample.c place.c arming.c \
+	standdown.c fork.c stats.c stats_json.c hooks.c api.c
+
+lib_list = $(foreach s,$(1),$(wildcard lib/$(s)))
+lib_objs = $(patsubst %.c,$(OBJ)/%.o,$(call lib_list,$(1)))
+BASE_OBJS := $(call lib_objs,$(LIB_BASE))
+POLICY_OBJS := $(call lib_objs,$(LIB_POLICY))
+LIB_SRCS := $(call lib_list,$(LIB_BASE) $(LIB_POLICY) $(LIB_PLAT) \
+	$(LIB_MECH) $(LIB_GLUE))
+LIB_OBJS := $(patsubst %.c,$(OBJ)/%.o,$(LIB_SRCS))
+
+LIB_SO := $(O)/libnumabal.so.0
+LIB_LINK := $(O)/libnumabal.so
+LIB_A := $(O)/libnumabal.a
+PRODUCTS += $(LIB_SO) $(LIB_LINK) $(LIB_A)
+
+$(LIB_SO): $(LIB_OBJS) lib/numabal.map
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	@v=$$(sed -n 's/^NUMABAL_\([0-9.]*\) {.*/\1/p' lib/numabal.map | \
+		tail -n 1); case '$(VERSION)' in "$$v".*) ;; *) \
+		echo "numabal.h is $(VERSION), the newest node of" \
+		"numabal.map NUMABAL_$$v" >&2; exit 1 ;; esac
+	$(Q)$(CC) -shared $(CFLAGS) $(BUILD_CFLAGS) $(NB_LDFLAGS) $(LDFLAGS) \
+		-Wl,-soname,libnumabal.so.0 -Wl,-z,nodelete \
+		-Wl,--version-script=lib/numabal.map -o $@ $(LIB_OBJS) \
+		$(NB_LIBS)
+
+$(LIB_LINK): $(LIB_SO)
+	@ln -sf $(<F) $@
+
+$(LIB_A): $(LIB_OBJS)
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJS)
+
+# The command of a program, from its own objects ($^ without the libraries):
+# $(call link,more libraries)
+link = @mkdir -p $(@D); printf '  %-7s %s\n' LD $@; \
+	$(if $(V),set -x;) $(CC) $(CFLAGS) $(BUILD_CFLAGS) $(NB_LDFLAGS) \
+	$(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1) $(NB_LIBS)
+# A program of folder build/x/y finds the shared library from where it is.
+link_so = -L$(O) -lnumabal -Wl,-rpath,'$$ORIGIN/$(1)'

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 1. Taking access away from chunks, and giving it back.
+ */
+#ifndef NB_ARM_H
+#define NB_ARM_H
+
+#include "../plat/sys.h"
+#include "chunk.h"
+
+/* What became of a chunk that a thread faulted on. */
+enum nb_disarm {
+	NB_DISARM_DONE,	  /* it was armed; accessible now */
+	NB_DISARM_RACE,	  /* somebody else is changing it: try again */
+	NB_DISARM_NOT,	  /* it is not armed */
+	NB_DISARM_FAILED, /* the kernel refused: the access is not back */
+};
+
+int nb_arm_block(const struct nb_sys *sys, struct nb_block *b,
+		 const uint64_t *eligible, unsigned int *nr_armed);
+enum nb_disarm nb_disarm_chunk(const struct nb_sys *sys, struct nb_block *b,
+			       unsigned int i);
+int nb_disarm_range(const struct nb_sys *sys, uint64_t start, uint64_t end);
+void nb_forget_range(uint64_t start, uint64_t end, bool forget_excluded);
+int nb_exclude_range(const struct nb_sys *sys, uint64_t start, uint64_t end,
+		     unsigned int chunk_shift);
+bool nb_range_excluded(uint64_t start, uint64_t end);
+bool nb_range_armed(uint64_t start, uint64_t end);
+
+#endif /* NB_ARM_H */

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The chunk table: two levels over the address space, 1 GiB and 2 MiB.
+ *
+ * The SIGSEGV handler looks addresses up while others add blocks, so there is
+ * no lock on the reading side and nothing is ever freed: a block stays when
+ * its memory is unmapped and serves the next mapping at that address.
+ *
+ * Invariants:
+ * 1. Pointers go from NULL to a block, or from a block to one with smaller
+ *    chunks; both only under the as lock, and the latter only while no chunk
+ *    of the old block is armed.
+ * 2. state[] changes by compare-and-swap; who moved a chunk to ARMING or BUSY
+ *    moves it on.
+ */
+#include "chunk.h"
+
+#include "../plat/arena.h"
+
+#include <errno.h>
+
+#pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
+
+#define LEAF_SHIFT 30
+#define ROOT_SLOTS (1ULL << (NB_VA_BITS - LEAF_SHIFT))
+#define LEAF_SLOTS (1ULL << (LEAF_SHIFT - NB_BLOCK_SHIFT))
+
+typedef struct nb_block *_Atomic block_ptr;
+
+struct leaf {
+	block_ptr block[LEAF_SLOTS];
+};
+
+typedef struct leaf *_Atomic leaf_ptr;
+
+static leaf_ptr *root; /* set once at start; ROOT_SLOTS of them */
+static uint64_t table_bytes;
+
+/**
+ * nb_chunk_table_init() - map the empty table
+ *
+ * Address space only: a page of it becomes real when an address is tracked.
+ *
+ * Context: start only.
+ * Return: 0 or -ENOMEM.
+ */
+int nb_chunk_table_init(void)
+{
+	if (root)
+		return 0;
+	root = nb_arena_map(ROOT_SLOTS * sizeof(*root));
+	return root ? 0 : -ENOMEM;
+}
+
+/**
+ * nb_block_find() - the block of an address
+ * @addr: any address.
+ *
+ * Context: any thread, signal handler.
+ * Return: the block, or NULL where nothing was ever tracked.
+ */
+struct nb_block *nb_block_find(uint64_t addr)
+{
+	struct leaf *leaf;
+
+	if (nb_unlikely(!root || addr >> NB_VA_BITS))
+		return NULL;
+	/* acquire: pairs with the releases in nb_block_get() */
+	leaf = atomic_load_explicit(&root[addr >> LEAF_SHIFT],
+				    memory_order_acquire);
+	if (!leaf)
+		return NULL;
+	return atomic_load_explicit(
+		&leaf->block[(addr >> NB_BLOCK_SHIFT) % LEAF_SLOTS],
+		memory_order_acquire);
+}
+
+static struct nb_block *new_block(uint64_t addr, unsigned int chunk_shift)
+{
+	unsigned int nr = 1U << (NB_BLOCK_SHIFT - chunk_shift);
+	size_t head = nb_align_up(sizeof(struct nb_block) + nr, 8);
+	size_t bytes = head + nr * sizeof(uint64_t);
+	struct nb_block *b = nb_arena_alloc(bytes);
+
+	if (!b)
+		return NULL;
+	table_bytes += bytes;
+	b->start = nb_align_down(addr, NB_BLOCK_BYTES);
+	b->chunk_shift = (uint8_t)chunk_shift;
+	b->nr_chunks = (uint16_t)nr;
+	b->data = (uint64_t *)((char *)b + head);
+	return b;
+}
+
+/**
+ * nb_block_get() - the block of an address, made if need be
+ * @addr: an address.
+ * @chunk_shift: log2 of the largest chunk wanted there.  A block that has
+ *	smaller chunks stays as it is; one with larger chunks is replaced if
+ *	none of them is armed, else kept.
+ *
+ * Context: with the as lock held.
+ * Return: the block, or NULL for no memory or an address out of range.
+ */
+struct nb_block *nb_block_get(uint64_t addr, unsigned int chunk_shift)
+{
+	struct nb_block *b = nb_block_find(addr), *fresh;
+	struct leaf *leaf;
+
+	if (nb_unlikely(!root || addr >> NB_VA_BITS))
+		return NULL;
+	if (b && (b->chunk_shift <= chunk_shift || atomic_load(&b->nr_armed)))
+		return b;
+	leaf = atomic_load(&root[addr >> LEAF_SHIFT]);
+	if (!leaf) {
+		leaf = nb_arena_alloc(sizeof(*leaf));
+		if (!leaf)
+			return NULL;
+		table_bytes += sizeof(*leaf);
+		/* release: an empty leaf before its pointer */
+		atomic_store_explicit(&root[addr >> LEAF_SHIFT], leaf,
+				      memory_order_release);
+	}
+	fresh = new_block(addr, chunk_shift);
+	if (!fresh)
+		return b;
+	if (b) /* what was excluded stays so, in smaller pieces */
+		for (unsigned int i = 0; i < fresh->nr_chunks; i++) {
+			unsigned int old =
+				nb_chunk_index(b, nb_chunk_start(fresh, i));
+
+			if (atomic_load(&b->state[old]) == NB_CHUNK_EXCLUDED)
+				atomic_store(&fresh->state[i],
+					     NB_CHUNK_EXCLUDED);
+		}
+	/* release: the block's contents before its pointer */
+	atomic_store_explicit(
+		&leaf->block[(addr >> NB_BLOCK_SHIFT) % LEAF_SLOTS], fresh,
+		memory_order_release);
+	return fresh;
+}
+
+/**
+ * nb_chunk_table_bytes() - memory that blocks take
+ *
+ * Context: numabald.
+ * Return: bytes.
+ */
+uint64_t nb_chunk_table_bytes(void)
+{
+	return table_bytes;
+}

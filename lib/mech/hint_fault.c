@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hint fault: finds the chunk, gives the access back, leaves a record in
+ * the thread's ring.  Everything else is numabald's work.
+ *
+ * Runs in a SIGSEGV handler in any thread of the application, at any
+ * instruction, with any lock of the application or of libc held.
+ *
+ * Invariants:
+ * 1. No lock, no allocation, no libc: raw system calls and our own memory.
+ * 2. A fault that is not ours is not touched: nb_hint_fault() returns false
+ *    and the signal goes to whoever would have had it.
+ * 3. An address in memory that we track, but accessible by our books, was
+ *    either given back a moment ago by another thread (then the access works
+ *    when it is tried again) or is the application's own fault.  Trying again
+ *    a few times is harmless; then the kernel is asked which it is.
+ */
+#include "hint_fault.h"
+
+#include "../plat/cycles.h"
+#include "../plat/maps.h"
+#include "arm.h"
+#include "fault_ring.h"
+
+#include <sys/syscall.h>
+#include <time.h>
+
+#pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
+
+/* Lost races at one place in a row before the kernel is asked. */
+#define SAME_FAULT_MAX 3
+/* Tries before a waiting thread sleeps instead of yielding. */
+#define YIELDS_MAX 16
+
+struct nb_fault_totals nb_fault_totals;
+
+static const struct nb_sys *sys;
+static uint32_t *wake; /* numabald sleeps on it */
+
+/**
+ * nb_hint_fault_init() - where the handler finds what it needs
+ * @s: system calls.
+ * @wake_word: futex that numabald waits on while it is 0.
+ *
+ * Context: start only, before anything is armed.
+ */
+void nb_hint_fault_init(const struct nb_sys *s, uint32_t *wake_word)
+{
+	sys = s;
+	wake = wake_word;
+}
+
+#if defined(__x86_64__)
+static uint64_t fault_ip(const ucontext_t *uc)
+{
+	return (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+}
+
+/* Bit 1 of the page-fault error code: the access was a write. */
+static uint16_t fault_flags(const ucontext_t *uc)
+{
+	return uc->uc_mcontext.gregs[REG_ERR] & 2 ? NB_HF_WRITE : 0;
+}
+#else
+static uint64_t fault_ip(const ucontext_t *uc)
+{
+	(void)uc;
+	return 0;
+}
+
+static uint16_t fault_flags(const ucontext_t *uc)
+{
+	(void)uc;
+	return NB_HF_NO_RW;
+}
+#endif
+
+static bool accessible_now(uint64_t addr, uint16_t flags)
+{
+	struct nb_vma vma;
+
+	if (nb_maps_find(addr, &vma))
+		return false;
+	if (flags & NB_HF_WRITE)
+		return vma.flags & NB_VMA_WRITE;
+	return vma.flags & NB_VMA_READ;
+}
+
+/* Invariant 3. */
+static bool lost_race(struct nb_slot *slot, uint64_t ip, uint64_t addr,
+		      uint16_t flags)
+{
+	if (!slot)
+		return accessible_now(addr, flags);
+	if (slot->last_ip != ip || slot->last_addr != addr)
+		slot->same_fault = 0;
+	slot->last_ip = ip;
+	slot->last_addr = addr;
+	if (++slot->same_fault <= SAME_FAULT_MAX)
+		return true;
+	slot->same_fault = 0;
+	return accessible_now(addr, flags);
+}
+
+static void wait_for_other(struct nb_slot *slot)
+{
+	struct timespec ts = { 0, 20000 };
+
+	if (slot && slot->same_fault++ < YIELDS_MAX) {
+		nb_sys_sched_yield();
+		return;
+	}
+	if (slot)
+		slot->same_fault = 0;
+	/* The other side may have a lower priority than we. */
+	nb_syscall6(SYS_nanosleep, (long)&ts, 0, 0, 0, 0, 0);
+}
+
+static void wake_numabald(void)
+{
+	if (__atomic_exchange_n(wake, 1, __ATOMIC_ACQ_REL) == 0)
+		nb_futex_wake(wake, 1);
+}
+
+static void record(struct nb_slot *slot, uint64_t addr, uint16_t flags,
+		   uint64_t start)
+{
+	struct nb_hint_fault f = { .addr = addr, .flags = flags };
+	uint64_t took;
+	int cpu = -1, nid = -1;
+
+	if (nb_unlikely(!slot)) {
+		atomic_fetch_add_explicit(&nb_fault_totals.unknown, 1,
+					  memory_order_relaxed);
+		return;
+	}
+	nb_sys_getcpu(&cpu, &nid);
+	f.cpu = cpu;
+	f.nid = (int16_t)nid;
+	f.cycles = start;
+	nb_fault_ring_push(&slot->ring, &f);
+	if (nb_fault_ring_fill(&slot->ring) >= NB_RING_SIZE / 2)
+		wake_numabald();
+	slot->same_fault = 0;
+	took = nb_cycles() - start;
+	/* Own counters, read by numabald: plain adds are enough. */
+	atomic_store_explicit(&slot->nr_faults,
+			      atomic_load_explicit(&slot->nr_faults,
+						   memory_order_relaxed) +
+				      1,
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->fault_cycles,
+			      atomic_load_explicit(&slot->fault_cycles,
+						   memory_order_relaxed) +
+				      took,
+			      memory_order_relaxed);
+	if (took >
+	    atomic_load_explicit(&slot->max_cycles, memory_order_relaxed))
+		atomic_store_explicit(&slot->max_cycles, took,
+				      memory_order_relaxed);
+}
+
+/**
+ * nb_hint_fault() - resolve a SIGSEGV if it is a hint fault
+ * @info: as the handler got it.
+ * @uc: the interrupted context.
+ *
+ * Context: signal handler. Preserves errno (never sets it).
+ * Return: true if the faulting access should be tried again; false if the
+ * signal is the application's.
+ */
+bool nb_hint_fault(const siginfo_t *info, const ucontext_t *uc)
+{
+	uint64_t addr = (uint64_t)info->si_addr;
+	uint64_t start = nb_cycles();
+	struct nb_block *b;
+	struct nb_slot *slot;
+	uint16_t flags;
+
+	if (info->si_code != SEGV_ACCERR)
+		return false;
+	b = nb_block_find(addr);
+	if (!b)
+		return false;
+	slot = nb_slot_self();
+	flags = fault_flags(uc);
+	switch (nb_disarm_chunk(sys, b, nb_chunk_index(b, addr))) {
+	case NB_DISARM_DONE:
+		record(slot, addr, flags, start);
+		return true;
+	case NB_DISARM_RACE:
+		atomic_fetch_add_explicit(&nb_fault_totals.races, 1,
+					  memory_order_relaxed);
+		wait_for_other(slot);
+		return true;
+	case NB_DISARM_FAILED:
+		/* numabald sees the count and stands down; we try again. */
+		atomic_fetch_add_explicit(&nb_fault_totals.not_restored, 1,
+					  memory_order_relaxed);
+		wake_numabald();
+		wait_for_other(NULL);
+		return true;
+	case NB_DISARM_NOT:
+		break;
+	}
+	return lost_race(slot, fault_ip(uc), addr, flags);
+}

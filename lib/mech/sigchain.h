@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SIGSEGV as the application sees it, while the kernel has our handler.
+ */
+#ifndef NB_SIGCHAIN_H
+#define NB_SIGCHAIN_H
+
+#include "../base/util.h"
+
+#include <signal.h>
+
+/* struct sigaction as the kernel has it. */
+struct nb_ksigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+#define NB_SIG_BIT(sig) (1ULL << ((sig) - 1))
+
+int nb_sigchain_install(void);
+int nb_sigchain_remove(void);
+bool nb_sigchain_installed(void);
+void nb_sigchain_fork_child(void);
+void nb_sigchain_on_crash(void (*fn)(void));
+void nb_sigchain_action(const struct nb_ksigaction *act,
+			struct nb_ksigaction *old);
+bool nb_sigchain_block(bool blocked);
+bool nb_sigchain_blocked(void);
+void nb_sigchain_deliver(int sig, siginfo_t *info, void *uc);
+
+#endif /* NB_SIGCHAIN_H */

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of slots: found by a thread through one TLS pointer, taken at its
+ * first hint fault or when it is created, given back by numabald when the
+ * thread is gone.
+ *
+ * Invariants:
+ * 1. A slot with tid > 0 is written only by that thread (its ring's head, its
+ *    counters) until numabald has seen that the thread does not exist.
+ * 2. A slot is given back only by numabald, or by a forked child for the
+ *    threads that it does not have.
+ * 3. Taking a slot needs no lock: handler code does it.
+ */
+#include "slot.h"
+
+#include "../plat/sys.h"
+
+#include <string.h>
+
+#pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
+
+static struct nb_slot *slots;	       /* (I) NB_MAX_SLOTS of them */
+static _Atomic int nr_used;	       /* (A) slots ever used */
+static _Atomic uint32_t next_task = 1; /* (A) */
+
+static __thread struct nb_slot *self __attribute__((tls_model("initial-exec")));
+
+/**
+ * nb_slots_init() - use @table for all slots
+ * @table: NB_MAX_SLOTS zeroed slots in memory that is never armed.
+ *
+ * Context: start only.
+ */
+void nb_slots_init(struct nb_slot *table)
+{
+	slots = table;
+}
+
+/**
+ * nb_slot_at() - the slot of an index below nb_slots_used()
+ * @index: which.
+ *
+ * Context: any thread, signal handler.
+ * Return: the slot, perhaps a free one.
+ */
+struct nb_slot *nb_slot_at(int index)
+{
+	return &slots[index];
+}
+
+/**
+ * nb_slots_used() - how many slots have ever been used
+ *
+ * Context: any thread, signal handler.
+ * Return: a number that never shrinks.
+ */
+int nb_slots_used(void)
+{
+	return atomic_load_explicit(&nr_used, memory_order_acquire);
+}
+
+static void raise_used(int index)
+{
+	int used = atomic_load_explicit(&nr_used, memory_order_relaxed);
+
+	while (used <= index &&
+	       !atomic_compare_exchange_weak_explicit(&nr_used, &used,
+						      index + 1,
+						      memory_order_release,
+						      memory_order_relaxed))
+		;
+}
+
+/* A free slot becomes @tid's; returns its index or -1. */
+static int take_free(int tid)
+{
+	for (int i = 0; i < NB_MAX_SLOTS; i++) {
+		struct nb_slot *s = &slots[i];
+		int zero = 0;
+
+		if (atomic_load_explicit(&s->tid, memory_order_relaxed))
+			continue;
+		/* acq_rel: pairs with the release in nb_slot_release() */
+		if (!atomic_compare_exchange_strong(&s->tid, &zero, tid))
+			continue;
+		atomic_store(&s->task, atomic_fetch_add(&next_task, 1));
+		raise_used(i);
+		return i;
+	}
+	return -1;
+}
+
+/* The slot of @tid, or of -@tid, or -1. */
+static int find(int tid)
+{
+	int used = nb_slots_used();
+
+	for (int i = 0; i < used; i++)
+		if (atomic_load_explicit(&slots[i].tid,
+					 memory_order_acquire) == tid)
+			return i;
+	return -1;
+}
+
+/**
+ * nb_slot_self() - the calling thread's slot, taken now if need be
+ *
+ * Context: any thread, signal handler.
+ * Return: the slot; NULL before start or when all are taken.
+ */
+struct nb_slot *nb_slot_self(void)
+{
+	int tid, expected, i;
+
+	if (nb_likely(self))
+		return self;
+	if (!slots)
+		return NULL;
+	tid = (int)nb_sys_gettid();
+	i = find(tid);
+	if (i < 0) {
+		i = find(-tid);
+		expected = -tid;
+		if (i >= 0 && !atomic_compare_exchange_strong(&slots[i].tid,
+							      &expected, tid))
+			i = -1;
+	}
+	if (i < 0)
+		i = take_free(tid);
+	if (i < 0)
+		return NULL;
+	self = &slots[i];
+	return self;
+}
+
+/**
+ * nb_slot_self_existing() - the calling thread's slot, if it has come by
+ *
+ * Context: any thread, signal handler.
+ * Return: the slot or NULL.
+ */
+struct nb_slot *nb_slot_self_existing(void)
+{
+	return self;
+}
+
+/**
+ * nb_slot_note_found() - make sure that a thread seen in /proc has a slot
+ * @tid: the thread.
+ *
+ * Context: numabald, start.
+ * Return: its index, or -1 when all slots are taken.
+ */
+int nb_slot_note_found(pid_t tid)
+{
+	int own = find(tid), noted = find(-tid);
+
+	if (own >= 0 && noted >= 0)
+		nb_slot_release(noted); /* it came by itself meanwhile */
+	if (own >= 0)
+		return own;
+	return noted >= 0 ? noted : take_free(-tid);
+}
+
+/**
+ * nb_slot_find() - the slot of a thread
+ * @tid: the thread.
+ *
+ * Context: any thread.
+ * Return: its index, or -1.
+ */
+int nb_slot_find(pid_t tid)
+{
+	int i = find(tid);
+
+	return i >= 0 ? i : find(-tid);
+}
+
+static void clear_slot(struct nb_slot *s)
+{
+	atomic_store(&s->gone, 0);
+	s->same_fault = 0;
+	s->last_ip = 0;
+	s->last_addr = 0;
+	atomic_store(&s->nr_faults, 0);
+	atomic_store(&s->fault_cycles, 0);
+	atomic_store(&s->max_cycles, 0);
+	atomic_store(&s->ring.head, 0);
+	atomic_store(&s->ring.tail, 0);
+	atomic_store(&s->ring.dropped, 0);
+}
+
+/**
+ * nb_slot_release() - give a slot back
+ * @index: which; its thread no longer exists.
+ *
+ * Context: numabald, forked child.
+ */
+void nb_slot_release(int index)
+{
+	struct nb_slot *s = &slots[index];
+
+	clear_slot(s);
+	/* release: pairs with the exchange in take_free() */
+	atomic_store_explicit(&s->tid, 0, memory_order_release);
+}
+
+/**
+ * nb_slots_after_fork() - keep only the calling thread's slot, as new
+ *
+ * Context: forked child, the only thread there.
+ */
+void nb_slots_after_fork(void)
+{
+	int used = nb_slots_used();
+
+	for (int i = 0; slots && i < used; i++)
+		nb_slot_release(i);
+	self = NULL;
+	atomic_store(&nr_used, 0);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One slot per thread: its ring of hint faults and what the handler must
+ * remember of it.  Slots live in a fixed table of our own memory, never in a
+ * thread's TLS block: that is freed while numabald still reads.
+ *
+ * Ownership: (I) constant after nb_slots_init(); (T) the slot's thread only;
+ * (D) numabald only; (A) atomic.
+ */
+#ifndef NB_SLOT_H
+#define NB_SLOT_H
+
+#include "../base/hint_fault.h"
+#include "../base/util.h"
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#define NB_MAX_SLOTS 8192
+#define NB_RING_SIZE 256 /* a power of two */
+
+/* Single producer (the thread, in the handler), single consumer (numabald). */
+struct nb_fault_ring {
+	_Atomic uint32_t head;	 /* (A) next to write, written by (T) */
+	_Atomic uint32_t tail;	 /* (A) next to read, written by (D) */
+	_Atomic uint64_t dropped; /* (A) records lost to a full ring */
+	struct nb_hint_fault rec[NB_RING_SIZE];
+};
+
+struct nb_slot {
+	/*
+	 * 0: free; > 0: taken by that thread; < 0: numabald found a thread
+	 * of that id, which has not come by itself yet.
+	 */
+	_Atomic int32_t tid;	       /* (A) */
+	_Atomic uint32_t task;	       /* (A) unique to the thread's life */
+	_Atomic uint32_t gone;	       /* (A) the thread said that it ends */
+	uint32_t same_fault;	       /* (T) faults in a row at ... */
+	uint64_t last_ip, last_addr;   /* (T) ... this place */
+	_Atomic uint64_t nr_faults;    /* (A) hint faults taken */
+	_Atomic uint64_t fault_cycles; /* (A) time spent in them */
+	_Atomic uint64_t max_cycles;   /* (A) the longest */
+	struct nb_fault_ring ring;
+};
+
+void nb_slots_init(struct nb_slot *table);
+struct nb_slot *nb_slot_at(int index);
+int nb_slots_used(void);
+struct nb_slot *nb_slot_self(void);
+struct nb_slot *nb_slot_self_existing(void);
+int nb_slot_note_found(pid_t tid);
+int nb_slot_find(pid_t tid);
+void nb_slot_release(int index);
+void nb_slots_after_fork(void);
+
+static inline int nb_slot_tid(const struct nb_slot *s)
+{
+	int tid = atomic_load_explicit(&s->tid, memory_order_acquire);
+
+	return tid < 0 ? -tid : tid;
+}
+
+#endif /* NB_SLOT_H */

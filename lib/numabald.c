@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * numabald: the balancer thread.  One pass = drain, account, place, move,
+ * adapt, scan; all decisions are taken here and nowhere else.
+ *
+ * It is made when there is memory worth balancing, sleeps on a futex between
+ * passes, has all signals blocked, and touches only the library's own memory,
+ * so that it takes no hint fault.
+ *
+ * Invariants:
+ * 1. There is at most one in a process; a forked child starts its own.
+ * 2. It ends when stop is set, when it stood down, or when every other thread
+ *    is gone (a program whose main thread called pthread_exit(3) must end
+ *    with its last own thread).
+ */
+#include "nb.h"
+#include "plat/cycles.h"
+#include "plat/log.h"
+#include "plat/taskinfo.h"
+#include "mech/hint_fault.h"
+#include "regions.h"
+#include "tasks.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+/* Looks at the rings after a scan: at first, and when nothing comes. */
+#define POLL_MIN_NS (10 * NB_NSEC_PER_MSEC)
+#define POLL_MAX_NS (500 * NB_NSEC_PER_MSEC)
+/* Threads are looked for, and small processes looked at, this often. */
+#define WALK_NS NB_NSEC_PER_SEC
+/* Costs that start-up may run up before the ceiling holds. */
+#define COST_BURST_NS (100 * NB_NSEC_PER_MSEC)
+
+/* To turn the handler's cycles into time. */
+static uint64_t base_cycles, base_ns;
+
+static uint64_t cycles_to_ns(uint64_t cycles)
+{
+	uint64_t d_cycles = nb_cycles() - base_cycles;
+	uint64_t d_ns = nb_clock_ns() - base_ns;
+
+	if (!d_cycles || d_ns < NB_NSEC_PER_MSEC)
+		return 0;
+	return (uint64_t)((unsigned __int128)cycles * d_ns / d_cycles);
+}
+
+static void book_costs(void)
+{
+	uint64_t cycles = 0, max = 0, dropped = 0;
+	static uint64_t gone; /* dropped by threads that are gone */
+	int used = nb_slots_used();
+
+	for (int i = 0; i < used; i++) {
+		struct nb_slot *s = nb_slot_at(i);
+
+		cycles += atomic_load_explicit(&s->fault_cycles,
+					       memory_order_relaxed);
+		max = nb_max(max, atomic_load_explicit(&s->max_cycles,
+						       memory_order_relaxed));
+		dropped += atomic_load_explicit(&s->ring.dropped,
+						memory_order_relaxed);
+	}
+	/* Slots are reused: sums may shrink, what is told never does. */
+	cycles = cycles_to_ns(cycles);
+	if (cycles > atomic_load(&nb.fault_ns))
+		atomic_store(&nb.fault_ns, cycles);
+	max = cycles_to_ns(max);
+	if (max > atomic_load(&nb.max_fault_ns))
+		atomic_store(&nb.max_fault_ns, max);
+	if (dropped > gone) {
+		nb_count(numa_hint_faults_dropped, dropped - gone);
+		gone = dropped;
+	}
+	atomic_store(&nb.count.numa_hint_faults_unknown,
+		     atomic_load(&nb_fault_totals.unknown));
+	atomic_store(&nb.daemon_ns, nb_thread_cpu_ns());
+}
+
+/**
+ * nb_cost_ns() - CPU time that numabal has cost this process
+ *
+ * Context: any thread.
+ */
+uint64_t nb_cost_ns(void)
+{
+	return atomic_load(&nb.daemon_ns) + atomic_load(&nb.fault_ns);
+}
+
+/* Does the budget allow another scan? */
+static bool may_scan(void)
+{
+	uint64_t cpu = nb_process_cpu_ns();
+	uint64_t spent = cpu - nb.scan_cpu_ns;
+	uint64_t cost = nb_cost_ns();
+	uint64_t period_ns = nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
+
+	/* Linux: task_tick_numa(), an idle process is not scanned. */
+	if (nb.scan_cpu_ns && spent < period_ns)
+		return false;
+	if (nb.cfg.max_overhead_pct >= 100 || cost < COST_BURST_NS)
+		return true;
+	/* All of our cost against all of the process's time. */
+	return !nb_scan_budget_delay(cost - COST_BURST_NS, cpu,
+				     nb.cfg.max_overhead_pct);
+}
+
+static void maybe_scan(uint64_t now)
+{
+	if (now < nb.next_scan_ns)
+		return;
+	nb.rss_bytes = nb_rss_bytes();
+	nb.next_scan_ns = now + nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
+	if (nb.rss_bytes < nb.cfg.min_rss_mb * NB_MIB || !may_scan() ||
+	    atomic_load(&nb.paused) || atomic_load(&nb.inhibit))
+		return;
+	if (!nb.scan_cpu_ns)
+		nb_scan_period_start(&nb.period, &nb.period_opts, nb.rss_bytes);
+	if (nb.scan.pass_ended) {
+		nb_place_round(now);
+		nb.scan.pass_ended = false;
+	}
+	nb.scan_cpu_ns = nb_process_cpu_ns();
+	nb_scan_run(now);
+	nb.poll_ns = POLL_MIN_NS;
+	nb.next_scan_ns = nb_clock_ns() +
+			  nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
+}
+
+static void check_health(void)
+{
+	if (atomic_load(&nb_fault_totals.not_restored))
+		nb_standdown("the kernel refused to give memory back");
+	else if (!nb.preloaded || nb_sigchain_installed())
+		return;
+	else if (!atomic_load(&nb.crashed))
+		nb_standdown("the SIGSEGV handler was taken away");
+}
+
+static void numabald_pass(uint64_t now)
+{
+	unsigned int nr = nb_fault_drain();
+
+	if (now >= nb.next_tasks_ns) {
+		nb_tasks_walk();
+		nb.next_tasks_ns = now + WALK_NS;
+	}
+	book_costs();
+	check_health();
+	if (atomic_load(&nb.state) != NB_RUNNING)
+		return;
+	/* A look that found nothing makes the next one later. */
+	nb.poll_ns = nr ? POLL_MIN_NS : nb_min(nb.poll_ns * 2, POLL_MAX_NS);
+	maybe_scan(now);
+}
+
+/* Invariant 2: true when the program's own threads are all gone. */
+static bool alone(void)
+{
+	struct nb_taskinfo ti;
+
+	if (nb_taskinfo_read((pid_t)atomic_load(&nb.pid), &ti) ||
+	    (ti.state != 'Z' && ti.state != 'X'))
+		return false;
+	nb_tasks_walk();
+	return nb_tasks_alive() <= 2;
+}
+
+static void wait_for_work(uint64_t now)
+{
+	uint64_t until = nb_min(nb.next_scan_ns, now + nb.poll_ns);
+
+	until = nb_min(until, nb.next_tasks_ns);
+	until = nb_max(until, now + NB_NSEC_PER_MSEC);
+	nb_futex_wait(&nb.wake, 0, until - now);
+	__atomic_store_n(&nb.wake, 0, __ATOMIC_RELEASE);
+}
+
+static void *numabald(void *arg)
+{
+	struct nb_sigstate ss;
+	uint64_t now = nb_clock_ns();
+
+	(void)arg;
+	nb_signals_block(&ss);
+	prctl(PR_SET_NAME, "numabald", 0, 0, 0);
+	atomic_store(&nb.thread_tid, (int)nb_sys_gettid());
+	base_cycles = nb_cycles();
+	base_ns = now;
+	nb.next_scan_ns = now + nb.cfg.scan_delay_ms * NB_NSEC_PER_MSEC;
+	nb.next_tasks_ns = now;
+	nb.poll_ns = POLL_MAX_NS;
+	nb_rate_limit_init(&nb.rate, nb.cfg.migrate_rate_mbps * NB_MIB, now);
+	while (!atomic_load(&nb.stop) && !alone()) {
+		numabald_pass(nb_clock_ns());
+		if (atomic_load(&nb.state) == NB_STOOD_DOWN)
+			break;
+		wait_for_work(nb_clock_ns());
+	}
+	if (atomic_load(&nb.state) != NB_STOOD_DOWN)
+		nb_fault_drain();
+	book_costs();
+	atomic_store(&nb.thread_running, false);
+	nb_futex_wake((uint32_t *)&nb.thread_running, 1);
+	return NULL;
+}
+
+/**
+ * nb_daemon_start() - make numabald, if there is none
+ *
+ * Its stack is ours, never armed, and large enough for /proc buffers.
+ *
+ * Context: a thread of the application outside of libc; once per process.
+ * Return: 0 or -errno (-EAGAIN: no thread could be made).
+ */
+int nb_daemon_start(void)
+{
+	struct nb_sigstate ss;
+	pthread_attr_t attr;
+	int err;
+
+	if (atomic_exchange(&nb.thread_started, true))
+		return 0;
+	atomic_store(&nb.thread_running, true);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 256 * 1024);
+	/* Born with all signals blocked: none is ever delivered to it. */
+	nb_signals_block(&ss);
+	err = pthread_create(&nb.thread, &attr, numabald, NULL);
+	nb_signals_restore(&ss);
+	pthread_attr_destroy(&attr);
+	if (err) {
+		atomic_store(&nb.thread_running, false);
+		atomic_store(&nb.thread_started, false);
+	}
+	return -err;
+}
+
+/**
+ * nb_daemon_wake() - end numabald's sleep
+ *
+ * Context: any thread, signal handler.
+ */
+void nb_daemon_wake(void)
+{
+	__atomic_store_n(&nb.wake, 1, __ATOMIC_RELEASE);
+	nb_futex_wake(&nb.wake, 1);
+}
+
+/**
+ * nb_daemon_stop() - end numabald and wait for it
+ *
+ * Context: any thread of the application but numabald.
+ */
+void nb_daemon_stop(void)
+{
+	if (!atomic_load(&nb.thread_started))
+		return;
+	atomic_store(&nb.stop, true);
+	/* Bounded: a program that exits is not kept from it. */
+	for (int i = 0; i < 200 && atomic_load(&nb.thread_running); i++) {
+		nb_daemon_wake();
+		nb_futex_wait((uint32_t *)&nb.thread_running, 1,
+			      10 * NB_NSEC_PER_MSEC);
+	}
+	if (!atomic_load(&nb.thread_running))
+		pthread_join(nb.thread, NULL);
+	atomic_store(&nb.thread_started, false);
+}
+
+/**
+ * nb_daemon_after_fork() - the child has no numabald
+ *
+ * Context: forked child.
+ */
+void nb_daemon_after_fork(void)
+{
+	atomic_store(&nb.thread_started, false);
+	atomic_store(&nb.thread_running, false);
+	atomic_store(&nb.thread_tid, 0);
+	atomic_store(&nb.stop, false);
+	memset(&nb.scan, 0, sizeof(nb.scan));
+	memset(&nb.pass, 0, sizeof(nb.pass));
+	memset(&nb.count, 0, sizeof(nb.count));
+	memset(nb.why_count, 0, sizeof(nb.why_count));
+	nb.scan_cpu_ns = 0;
+	nb.wake = 0;
+	atomic_store(&nb.scan_ns, 0);
+	atomic_store(&nb.migrate_ns, 0);
+	atomic_store(&nb.daemon_ns, 0);
+	atomic_store(&nb.fault_ns, 0);
+	atomic_store(&nb_fault_totals.unknown, 0);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From statistics to threads on nodes: once per scan pass, decays every
+ * thread's faults, renews its preferred node, and pins or releases it.
+ *
+ * Runs in numabald only.
+ */
+#include "mech/affinity.h"
+#include "nb.h"
+#include "plat/arena.h"
+#include "policy/placement.h"
+#include "policy/task_place.h"
+#include "tasks.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The machine's CPU times at the last round. */
+static struct nb_cpu_times *times, *times_before;
+static struct nb_task_place place;
+
+static int init(void)
+{
+	size_t bytes = (size_t)nb.topo.nr_cpus * sizeof(*times);
+
+	if (times)
+		return 0;
+	times_before = nb_arena_alloc(bytes);
+	times = nb_arena_alloc(bytes);
+	return times && times_before ? 0 : -ENOMEM;
+}
+
+/* Idle CPUs of each node since the last round, in thousandths summed up. */
+static void load_idle(void)
+{
+	uint64_t idle[NB_MAX_NODES] = { 0 };
+	int cpu, nid;
+
+	if (nb_cpu_times_read(times, nb.topo.nr_cpus) < 0)
+		return; /* no /proc/stat: no node looks idle */
+	nb_for_each_cpu(cpu, &nb.topo.cpus_allowed)
+	{
+		struct nb_cpu_times *a, *b;
+		uint64_t total;
+
+		if (cpu >= nb.topo.nr_cpus)
+			break;
+		nid = nb_cpu_to_nid(&nb.topo, cpu);
+		if (nid == NB_NO_NODE)
+			continue;
+		a = &times_before[cpu];
+		b = &times[cpu];
+		place.load[nid].nr_cpus++;
+		total = b->total - a->total;
+		if (total && b->total > a->total && b->idle >= a->idle)
+			idle[nid] += (b->idle - a->idle) * 1000 / total;
+	}
+	nb_for_each_nid(nid, &nb.topo.has_cpu)
+		/* Four fifths of a CPU's time is a free CPU. */
+		place.load[nid].nr_idle = (uint32_t)((idle[nid] + 200) / 1000);
+	memcpy(times_before, times, (size_t)nb.topo.nr_cpus * sizeof(*times));
+}
+
+static void load_threads(void)
+{
+	struct nb_task *t;
+	int i;
+
+	nb_for_each_task(t, i)
+	{
+		struct nb_node_load *l;
+
+		if (!t->running || t->current_nid == NB_NO_NODE)
+			continue;
+		l = &place.load[t->current_nid];
+		l->nr_running++;
+		l->run_ns += t->d_run_ns;
+		l->wait_ns += t->d_wait_ns;
+	}
+}
+
+static void act(struct nb_task *t, int slot, enum nb_why why, int nid)
+{
+	int err;
+
+	if (why == NB_WHY_TASK_RELIEF) {
+		t->hold = NB_TASK_HOLD_ROUNDS;
+		err = nb_affinity_release(slot, t->tid);
+	} else {
+		err = nb_affinity_pin(slot, t->tid, nid);
+		if (!err) {
+			t->moves++;
+			nb_count(numa_task_migrated, 1);
+		}
+	}
+	if (err == -EPERM || err == -ENOSYS) {
+		nb.tasks_off = true;
+		nb_log(NB_LOG_WARN,
+		       "sched_setaffinity is refused (error %d): threads stay "
+		       "where they are, only pages are moved",
+		       -err);
+	}
+}
+
+static void view_of(const struct nb_task *t, int slot, struct nb_task_view *v)
+{
+	memset(v, 0, sizeof(*v));
+	v->numa_preferred_nid =
+		t->nf ? t->nf->numa_preferred_nid : NB_NO_NODE;
+	v->current_nid = t->current_nid;
+	v->running = t->running;
+	v->hold = t->hold;
+	v->pinned_nid = nb_affinity_pinned_nid(slot);
+	v->bound = nb_affinity_bound(slot);
+}
+
+static void place_one(struct nb_task *t, int slot)
+{
+	struct nb_task_view v;
+	int nid = NB_NO_NODE;
+	enum nb_why why;
+
+	view_of(t, slot, &v);
+	if (t->hold)
+		t->hold--;
+	if (!nb.cfg.move_tasks || nb.tasks_off || nb.cfg.mode != NB_MODE_ON)
+		why = NB_WHY_TASK_OFF;
+	else
+		why = nb_task_place(&place, &v, &nid);
+	atomic_fetch_add_explicit(&nb.why_count[why], 1, memory_order_relaxed);
+	if (nb_why_is_yes(why))
+		act(t, slot, why, nid);
+}
+
+/* The rule looks at all threads before it moves the first. */
+static void place_all(void)
+{
+	struct nb_task_view v;
+	struct nb_task *t;
+	int i;
+
+	nb_for_each_task(t, i)
+	{
+		nb_affinity_learn(i, t->tid);
+		view_of(t, i, &v);
+		nb_task_place_count(&place, &v);
+	}
+	nb_for_each_task(t, i)
+		place_one(t, i);
+}
+
+/**
+ * nb_place_round() - decay, choose preferred nodes, move threads
+ * @now_ns: the time.
+ *
+ * Context: numabald, after a full scan pass and its faults.
+ */
+void nb_place_round(uint64_t now_ns)
+{
+	struct nb_pass_faults *p = &nb.pass;
+	struct nb_task *t;
+	uint64_t seen = p->local + p->remote;
+	int i;
+
+	if (init())
+		return;
+	memset(&place, 0, sizeof(place));
+	place.topo = &nb.topo;
+	place.nodes = nb.cfg.nodes;
+	nb_tasks_sample(now_ns);
+	load_idle();
+	load_threads();
+	nb_for_each_task(t, i)
+	{
+		if (!t->nf)
+			continue;
+		nb_numa_faults_decay(t->nf, t->d_run_ns, t->d_ns);
+		t->nf->numa_preferred_nid = nb_placement(t->nf, &nb.topo);
+	}
+	place_all();
+	if (seen)
+		atomic_store(&nb.local_permille,
+			     (uint32_t)(p->local * 1000 / seen));
+	nb_scan_period_update(&nb.period, &nb.period_opts, p, nb.rss_bytes);
+	atomic_store(&nb.scan_period_ms, nb.period.scan_period_ms);
+	nb.last_pass = *p;
+	memset(p, 0, sizeof(*p));
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 7. Should this page move to the node of the thread that used it?
+ *
+ * numabald asks for every hint fault, with the page's node from the kernel and
+ * the history from page_history.c.  The answer is a reason, and a yes only if
+ * nb_why_is_yes() says so.  The target is always the node where the user ran,
+ * not its preferred node: memory goes to where it is used, and threads are
+ * brought together with their memory by task_place.c.
+ *
+ * Owns nothing.
+ *
+ * Differs from Linux:
+ * - "Same task" and "same node" are exact (page_history.c).
+ * - The first use ever seen of a page moves nothing, not even in the first
+ *   passes.  It cannot tell private from shared memory, and in the kernel it is
+ *   what deals a team's memory out to the nodes of its threads, each of which
+ *   then prefers to stay where it is.  Private memory moves one pass later, or
+ *   not at all, as threads have gone to it by then.
+ * - Neither tiers nor groups: rules G3, G8 and G9 of should_numa_migrate_
+ *   memory() have no counterpart here.
+ * - The node's memory is checked before the allowed set: the kernel's allowed
+ *   sets never hold a node without memory, so the other order would hide the
+ *   true reason.
+ */
+#include "migrate_filter.h"
+
+/* Linux: should_numa_migrate_memory(), numa_scan_seq <= 4 */
+#define EARLY_PASSES 4
+
+/**
+ * nb_migrate_filter() - decide about one used page.
+ * @q: the page, its user, and the user before
+ * @t: the machine
+ *
+ * Context: numabald.
+ * Return: the reason, yes or no.
+ */
+enum nb_why nb_migrate_filter(const struct nb_migrate_query *q,
+			      const struct nb_topology *t)
+{
+	int target = q->cpu_nid;
+
+	if (!nb_node_valid(q->page_nid) || !nb_node_valid(target))
+		return NB_WHY_PAGE_NO_NODE;
+	if (q->page_nid == target)
+		return NB_WHY_PAGE_LOCAL;
+	if (!nb_node_isset(&t->has_memory, target))
+		return NB_WHY_PAGE_NO_MEMORY_NODE;
+	if (!nb_node_isset(&q->nodes, target) ||
+	    !nb_node_isset(&t->mems_allowed, target))
+		return NB_WHY_PAGE_NOT_ALLOWED;
+
+	/*
+	 * One use says where a page was used, not by whom alone: moving it then
+	 * would share out a team's memory between the nodes of its threads.
+	 */
+	if (q->last.first)
+		return NB_WHY_PAGE_TWO_STAGE;
+
+	/*
+	 * A young thread has nowhere to prefer yet: let its memory follow it
+	 * at once, unless somebody else uses that memory as well.
+	 */
+	if ((q->numa_preferred_nid == NB_NO_NODE ||
+	     q->task_scan_seq <= EARLY_PASSES) &&
+	    q->last.same_task)
+		return NB_WHY_PAGE_EARLY;
+
+	/*
+	 * Two uses in a row from one node.  If a node makes the share p of a
+	 * page's uses, it passes with p * p only: rare users hardly ever do.
+	 */
+	if (q->last.last_nid != NB_NO_NODE && q->last.last_nid != target)
+		return NB_WHY_PAGE_TWO_STAGE;
+
+	return q->last.same_task ? NB_WHY_PAGE_PRIVATE : NB_WHY_PAGE_SHARED;
+}

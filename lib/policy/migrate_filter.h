@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 7. Should this page move to the node of the thread that used it?
+ */
+#ifndef NB_MIGRATE_FILTER_H
+#define NB_MIGRATE_FILTER_H
+
+#include "../base/topology.h"
+#include "../base/why.h"
+#include "page_history.h"
+
+struct nb_migrate_query {
+	int page_nid; /* where the page is */
+	int cpu_nid;  /* where its user runs: the target */
+	struct nb_last_user last;
+	int numa_preferred_nid;	  /* of the user, or NB_NO_NODE */
+	uint64_t task_scan_seq;	  /* passes the user has seen */
+	struct nb_nodemask nodes; /* nodes that numabal may use */
+};
+
+enum nb_why nb_migrate_filter(const struct nb_migrate_query *q,
+			      const struct nb_topology *t);
+
+#endif /* NB_MIGRATE_FILTER_H */

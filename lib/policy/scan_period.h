@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 10. How soon to scan again.
+ */
+#ifndef NB_SCAN_PERIOD_H
+#define NB_SCAN_PERIOD_H
+
+#include "../base/util.h"
+
+struct nb_scan_period_opts {
+	uint32_t scan_period_min_ms;
+	uint32_t scan_period_max_ms;
+	uint32_t scan_size_mb;
+};
+
+/* One pass's faults, in pages, summed over the process's threads. */
+struct nb_pass_faults {
+	uint64_t local;
+	uint64_t remote;
+	uint64_t failed; /* wanted migrations that did not happen */
+	uint64_t moved;	 /* pages migrated */
+	uint64_t priv;
+	uint64_t shared;
+};
+
+struct nb_scan_period {
+	uint32_t scan_period_ms; /* between two scans (windows) */
+	uint64_t failed;	 /* decayed over passes */
+};
+
+uint64_t nb_nr_scan_windows(uint64_t rss_bytes, uint32_t scan_size_mb);
+uint32_t nb_scan_period_min(const struct nb_scan_period_opts *o,
+			    uint64_t rss_bytes);
+uint32_t nb_scan_period_max(const struct nb_scan_period_opts *o,
+			    uint64_t rss_bytes);
+void nb_scan_period_start(struct nb_scan_period *p,
+			  const struct nb_scan_period_opts *o,
+			  uint64_t rss_bytes);
+void nb_scan_period_update(struct nb_scan_period *p,
+			   const struct nb_scan_period_opts *o,
+			   const struct nb_pass_faults *pf, uint64_t rss_bytes);
+uint64_t nb_scan_budget_delay(uint64_t cost_ns, uint64_t cpu_ns,
+			      uint32_t max_overhead_pct);
+
+#endif /* NB_SCAN_PERIOD_H */

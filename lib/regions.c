@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of regions: private anonymous read-write memory that the program
+ * mapped itself and that numabal may therefore arm.
+ *
+ * The interposers add and remove; numabald reads.  What is not in here is
+ * never armed: heap, stacks, libc's own maps, files, shared memory.
+ *
+ * Invariants, under the as lock:
+ * 1. Sorted by start, without overlap or empty entries.
+ * 2. Every byte of a region is mapped, private, anonymous and, as far as the
+ *    program is concerned, exactly readable and writable.
+ * 3. A range leaves the table before the program's call that changes it.
+ * 4. [low, high) contains all regions: what lies outside needs no lock to be
+ *    known as not ours.
+ * 5. version is odd while entries move, and different after: who reads
+ *    without the lock sees that what it read cannot be trusted.
+ */
+#include "regions.h"
+
+#include "mech/arm.h"
+#include "nb.h"
+#include "plat/arena.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Without huge pages, chunks are a 1/4096 of a region, within these bounds. */
+#define CHUNK_SHIFT_SMALL 16 /* 64 KiB */
+#define CHUNKS_PER_REGION_SHIFT 12
+
+static struct nb_region *regions;
+static int nr_regions;
+static _Atomic uint64_t low = UINT64_MAX, high;
+static _Atomic uint32_t version; /* odd while the table changes */
+
+/** nb_regions_init() - get the table. Context: start only. */
+int nb_regions_init(void)
+{
+	if (!regions)
+		regions = nb_arena_map(NB_MAX_REGIONS * sizeof(*regions));
+	return regions ? 0 : -ENOMEM;
+}
+
+/* Index of the first region that ends after @addr. */
+static int lower_bound(uint64_t addr)
+{
+	int lo = 0, hi = nr_regions;
+
+	while (lo < hi) {
+		int mid = lo + (hi - lo) / 2;
+
+		if (regions[mid].end <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static int insert_at(int i, const struct nb_region *r)
+{
+	if (nr_regions == NB_MAX_REGIONS)
+		return -ENOMEM;
+	memmove(&regions[i + 1], &regions[i],
+		(size_t)(nr_regions - i) * sizeof(*regions));
+	regions[i] = *r;
+	nr_regions++;
+	return 0;
+}
+
+/**
+ * nb_regions_add() - a mapping that may be armed
+ * @start: first byte.
+ * @end: one past the last.
+ * @flags: NB_VMA_LOCKED, NB_VMA_HUGE or 0.
+ * @now_ns: for its age.
+ *
+ * What was in the table at these addresses is replaced.
+ *
+ * Context: any thread, as lock held.
+ * Return: 0; -ENOMEM when the table is full: it is not balanced then.
+ */
+int nb_regions_add(uint64_t start, uint64_t end, uint32_t flags,
+		   uint64_t now_ns)
+{
+	struct nb_region r = { start, end, flags, 0, now_ns };
+	int err;
+
+	if (start >= end)
+		return -EINVAL;
+	nb_regions_remove(start, end);
+	atomic_fetch_add(&version, 1);
+	err = insert_at(lower_bound(start), &r);
+	atomic_fetch_add(&version, 1);
+	if (err)
+		return err;
+	if (start < atomic_load(&low))
+		atomic_store(&low, start);
+	if (end > atomic_load(&high))
+		atomic_store(&high, end);
+	return 0;
+}
+
+static void remove_range(uint64_t start, uint64_t end)
+{
+	int i = lower_bound(start);
+
+	while (i < nr_regions && regions[i].start < end) {
+		struct nb_region *r = &regions[i], tail = *r;
+
+		if (r->start < start && r->end > end) {
+			r->end = start;
+			tail.start = end;
+			insert_at(i + 1, &tail); /* full: tail is lost */
+			return;
+		}
+		if (r->start < start) {
+			r->end = start;
+			i++;
+		} else if (r->end > end) {
+			r->start = end;
+			return;
+		} else {
+			nr_regions--;
+			memmove(r, r + 1,
+				(size_t)(nr_regions - i) * sizeof(*r));
+		}
+	}
+}
+
+/**
+ * nb_regions_remove() - a range is no longer ours
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * Context: any thread, as lock held; the range is disarmed.
+ */
+void nb_regions_remove(uint64_t start, uint64_t end)
+{
+	atomic_fetch_add(&version, 1);
+	remove_range(start, end);
+	atomic_fetch_add(&version, 1);
+}
+
+/**
+ * nb_regions_flag() - set or clear a flag on all regions of a range
+ * @start: first byte.
+ * @end: one past the last.
+ * @flag: NB_VMA_*.
+ * @set: or clear.
+ *
+ * A region that lies in the range only in part takes the flag as a whole:
+ * both flags make us more careful only.
+ *
+ * Context: any thread, as lock held.
+ */
+void nb_regions_flag(uint64_t start, uint64_t end, uint32_t flag, bool set)
+{
+	for (int i = lower_bound(start);
+	     i < nr_regions && regions[i].start < end; i++) {
+		if (set)
+			regions[i].flags |= flag;
+		else
+			regions[i].flags &= ~flag;
+	}
+}
+
+/**
+ * nb_regions_find() - the region of an address
+ * @addr: any address.
+ *
+ * Context: as lock held.
+ * Return: valid until the lock is dropped; NULL: not ours.
+ */
+const struct nb_region *nb_regions_find(uint64_t addr)
+{
+	int i = lower_bound(addr);
+
+	return i < nr_regions && regions[i].start <= addr ? &regions[i] : NULL;
+}
+
+/**
+ * nb_regions_cover() - is all of a range ours?
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * Context: as lock held.
+ */
+bool nb_regions_cover(uint64_t start, uint64_t end)
+{
+	for (int i = lower_bound(start); i < nr_regions; i++) {
+		if (regions[i].start > start)
+			return false;
+		if (regions[i].end >= end)
+			return true;
+		start = regions[i].end;
+	}
+	return false;
+}
+
+/*
+ * Reads entries that may be moving: the caller looks at the version after,
+ * and thread sanitizers are told not to look.
+ */
+__attribute__((no_sanitize("thread"))) static bool
+overlap_unlocked(uint64_t start, uint64_t end)
+{
+	int lo = 0, hi = nb_min(*(volatile int *)&nr_regions, NB_MAX_REGIONS);
+	int nr = hi;
+
+	while (lo < hi) {
+		int mid = lo + (hi - lo) / 2;
+
+		if (*(volatile uint64_t *)&regions[mid].end <= start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < nr && *(volatile uint64_t *)&regions[lo].start < end;
+}
+
+/**
+ * nb_regions_may_overlap() - a quick no, without the lock
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * Context: any thread, signal handler.
+ * Return: false: certainly not ours.
+ */
+bool nb_regions_may_overlap(uint64_t start, uint64_t end)
+{
+	uint32_t before;
+	bool found;
+
+	if (start >= atomic_load_explicit(&high, memory_order_relaxed) ||
+	    end <= atomic_load_explicit(&low, memory_order_relaxed))
+		return false;
+	before = atomic_load(&version);
+	found = overlap_unlocked(start, end);
+	atomic_thread_fence(memory_order_acquire);
+	return found || before & 1 || before != atomic_load(&version);
+}
+
+/** nb_regions_count() - how many. Context: as lock held. */
+int nb_regions_count(void)
+{
+	return nr_regions;
+}
+
+/** nb_regions_at() - the i-th region. Context: as lock held. */
+const struct nb_region *nb_regions_at(int i)
+{
+	return &regions[i];
+}
+
+/** nb_regions_bytes() - size of all together. Context: as lock held. */
+uint64_t nb_regions_bytes(void)
+{
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < nr_regions; i++)
+		bytes += regions[i].end - regions[i].start;
+	return bytes;
+}
+
+/**
+ * nb_regions_snapshot() - copy for the scan cursor
+ * @vmas: out.
+ * @max: room there.
+ * @born_before_ns: leave out what was mapped later: most of it is gone soon,
+ *	or about to be given a policy or a protection of its own.
+ *
+ * Context: numabald, as lock held.
+ * Return: how many.
+ */
+int nb_regions_snapshot(struct nb_vma *vmas, int max, uint64_t born_before_ns)
+{
+	int n = 0;
+
+	for (int i = 0; i < nr_regions && n < max; i++) {
+		if (regions[i].born_ns > born_before_ns)
+			continue;
+		vmas[n].start = regions[i].start;
+		vmas[n].end = regions[i].end;
+		vmas[n].flags = regions[i].flags | NB_VMA_READ | NB_VMA_WRITE;
+		n++;
+	}
+	return n;
+}
+
+/** nb_regions_clear() - forget all. Context: as lock held. */
+void nb_regions_clear(void)
+{
+	nr_regions = 0;
+	atomic_store(&low, UINT64_MAX);
+	atomic_store(&high, 0);
+}
+
+/**
+ * nb_region_chunk_shift() - the unit in which memory at an address is armed
+ * @r: its region.
+ * @addr: the address.
+ *
+ * A block of 2 MiB that may be one huge page is one chunk, so that arming
+ * never splits it.  Blocks at the ends of a region, which it fills in part
+ * only, have small chunks.
+ *
+ * Context: as lock held.
+ * Return: log2 of bytes.
+ */
+unsigned int nb_region_chunk_shift(const struct nb_region *r, uint64_t addr)
+{
+	uint64_t block = nb_align_down(addr, NB_BLOCK_BYTES);
+	bool whole = block >= r->start && block + NB_BLOCK_BYTES <= r->end;
+	unsigned int shift = CHUNK_SHIFT_SMALL;
+	uint64_t bytes;
+
+	if (nb.cfg.chunk_kb)
+		return (unsigned int)__builtin_ctzll(nb.cfg.chunk_kb * 1024ULL);
+	if (!whole)
+		return shift;
+	if (nb.thp == NB_THP_ALWAYS ||
+	    (nb.thp == NB_THP_MADVISE && (r->flags & NB_VMA_HUGE)))
+		return NB_BLOCK_SHIFT;
+	bytes = r->end - r->start;
+	while (shift < NB_BLOCK_SHIFT &&
+	       bytes >> CHUNKS_PER_REGION_SHIFT >> shift)
+		shift++;
+	/* Giving back 4 KiB pages takes about 0.1 us each. */
+	while (shift > CHUNK_SHIFT_SMALL &&
+	       (1ULL << (shift - NB_PAGE_SHIFT_MIN)) / 10 > nb.cfg.max_stall_us)
+		shift--;
+	return shift;
+}
+
+/**
+ * nb_exclude_region_part() - never arm a part of a region again
+ * @r: the region.
+ * @part: what the kernel is about to use; may reach beyond the region.
+ *
+ * Context: any thread, as lock held.
+ * Return: 0 or -errno: then nothing may be armed any more.
+ */
+int nb_exclude_region_part(const struct nb_region *r,
+			   const struct nb_range *part)
+{
+	uint64_t start = nb_max(r->start, part->start);
+	uint64_t end = nb_min(r->end, part->end);
+
+	while (start < end) {
+		uint64_t next = nb_align_down(start, NB_BLOCK_BYTES) +
+				NB_BLOCK_BYTES;
+		int err;
+
+		next = nb_min(next, end);
+		err = nb_exclude_range(nb.sys, start, next,
+				       nb_region_chunk_shift(r, start));
+		if (err)
+			return err;
+		start = next;
+	}
+	return 0;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The registry of threads: follows the slots that threads take, finds those
+ * that never came by (alive before start, created inside libc), notices who
+ * is gone.
+ *
+ * Invariants:
+ * 1. struct nb_task belongs to numabald; other threads only take slots and
+ *    set explicit_policy.
+ * 2. id is the slot's: when it changes, the slot has another thread and all
+ *    statistics start anew.
+ */
+#include "tasks.h"
+
+#include "mech/affinity.h"
+#include "nb.h"
+#include "plat/arena.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct nb_task *tasks; /* NB_MAX_SLOTS of them */
+static int nr_alive;	      /* (D) threads in the last walk */
+
+/** nb_tasks_init() - get the table. Context: start only. */
+int nb_tasks_init(void)
+{
+	struct nb_slot *slots;
+
+	if (tasks)
+		return 0;
+	tasks = nb_arena_map(NB_MAX_SLOTS * sizeof(*tasks));
+	slots = nb_arena_map(NB_MAX_SLOTS * sizeof(*slots));
+	if (!tasks || !slots)
+		return -ENOMEM;
+	nb_slots_init(slots);
+	return 0;
+}
+
+/** nb_task_at() - the task of a slot. Context: numabald. */
+struct nb_task *nb_task_at(int slot)
+{
+	return &tasks[slot];
+}
+
+static void forget(int slot, struct nb_task *t)
+{
+	struct nb_numa_faults *nf = t->nf;
+
+	memset(t, 0, sizeof(*t));
+	t->nf = nf; /* its memory serves the next thread of the slot */
+	t->current_nid = NB_NO_NODE;
+	if (nf)
+		nb_numa_faults_init(nf, nb.topo.nr_nids);
+	(void)slot;
+}
+
+/**
+ * nb_task_sync() - the task of a slot, new if the slot has a new thread
+ * @slot: the slot.
+ *
+ * Context: numabald.
+ * Return: the task; its id is 0 if the slot is free.
+ */
+struct nb_task *nb_task_sync(int slot)
+{
+	struct nb_slot *s = nb_slot_at(slot);
+	struct nb_task *t = &tasks[slot];
+	uint32_t id = atomic_load(&s->task);
+	int tid = nb_slot_tid(s);
+	bool policy = atomic_load(&t->explicit_policy);
+
+	if (!tid)
+		id = 0;
+	if (t->id == id)
+		return t;
+	forget(slot, t);
+	t->id = id;
+	t->tid = tid;
+	if (!id)
+		return t;
+	atomic_store(&t->explicit_policy, policy);
+	nb_taskinfo_comm(tid, t->comm);
+	nb_affinity_learn(slot, tid);
+	return t;
+}
+
+/**
+ * nb_task_faults() - a task's fault statistics, made at first use
+ * @t: the task.
+ *
+ * Context: numabald.
+ * Return: NULL for no memory: the task then has no statistics.
+ */
+struct nb_numa_faults *nb_task_faults(struct nb_task *t)
+{
+	if (!t->nf) {
+		t->nf = nb_arena_alloc(nb_numa_faults_size(nb.topo.nr_nids));
+		if (t->nf)
+			nb_numa_faults_init(t->nf, nb.topo.nr_nids);
+	}
+	return t->nf;
+}
+
+static int note_tid(pid_t tid, void *arg)
+{
+	int slot;
+
+	(void)arg;
+	nr_alive++;
+	if (tid == atomic_load(&nb.thread_tid))
+		return 0;
+	slot = nb_slot_note_found(tid);
+	if (slot >= 0)
+		nb_task_sync(slot)->seen = true;
+	return 0;
+}
+
+/**
+ * nb_tasks_walk() - compare the table with the threads that exist
+ *
+ * Context: numabald.
+ */
+void nb_tasks_walk(void)
+{
+	int used = nb_slots_used();
+
+	for (int i = 0; i < used; i++)
+		nb_task_sync(i)->seen = false;
+	nr_alive = 0;
+	if (nb_for_each_tid(note_tid, NULL) < 0)
+		return;
+	for (int i = 0; i < used; i++) {
+		struct nb_task *t = &tasks[i];
+
+		/* A thread that came during the walk was not in @used. */
+		if (!t->id || t->seen)
+			continue;
+		/*
+		 * It may have come after the walk read past it: the kernel
+		 * has the last word.
+		 */
+		if (nb_thread_exists(t->tid))
+			continue;
+		forget(i, t);
+		nb_affinity_forget(i);
+		nb_slot_release(i);
+	}
+}
+
+/** nb_tasks_alive() - threads in the last walk, ours included. */
+int nb_tasks_alive(void)
+{
+	return nr_alive;
+}
+
+static void sample_one(struct nb_task *t, uint64_t now_ns)
+{
+	struct nb_taskinfo ti;
+
+	if (nb_taskinfo_read(t->tid, &ti)) {
+		t->running = false;
+		return;
+	}
+	t->d_ns = t->round_ns ? now_ns - t->round_ns : 0;
+	t->d_run_ns = t->round_ns ? ti.run_ns - t->run_ns : 0;
+	t->d_wait_ns = t->round_ns ? ti.wait_ns - t->wait_ns : 0;
+	t->run_ns = ti.run_ns;
+	t->wait_ns = ti.wait_ns;
+	t->round_ns = now_ns;
+	t->current_nid = (int16_t)nb_cpu_to_nid(&nb.topo, ti.cpu);
+	/* A twentieth of a CPU: not worth a place on a node. */
+	t->running = t->d_run_ns > t->d_ns / 20;
+}
+
+/**
+ * nb_tasks_sample() - read every thread's run and wait time
+ * @now_ns: the time.
+ *
+ * Context: numabald, once a placement round.
+ */
+void nb_tasks_sample(uint64_t now_ns)
+{
+	struct nb_task *t;
+	int i;
+
+	nb_for_each_task(t, i)
+		sample_one(t, now_ns);
+}
+
+/** nb_tasks_after_fork() - the child has one thread. Context: child. */
+void nb_tasks_after_fork(void)
+{
+	int used = nb_slots_used();
+
+	for (int i = 0; tasks && i < used; i++)
+		forget(i, &tasks[i]);
+	nb_slots_after_fork();
+}
+
+/**
+ * nb_task_set_explicit_policy() - a thread chose its memory policy
+ * @slot: its slot.
+ * @explicit_policy: or went back to the default.
+ *
+ * Context: any thread.
+ */
+void nb_task_set_explicit_policy(int slot, bool explicit_policy)
+{
+	if (tasks && slot >= 0)
+		atomic_store(&tasks[slot].explicit_policy, explicit_policy);
+}

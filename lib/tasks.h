@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process's threads, as numabald knows them: one struct nb_task for each
+ * slot of mech/slot.h.
+ */
+#ifndef NB_TASKS_H
+#define NB_TASKS_H
+
+#include "mech/slot.h"
+#include "plat/taskinfo.h"
+#include "policy/numa_faults.h"
+
+struct nb_task {
+	uint32_t id; /* (D) unique; 0: the slot is not in use */
+	int32_t tid; /* (D) */
+	char comm[NB_COMM_LEN];	    /* (D) */
+	bool seen;		    /* (D) by the walk under way */
+	bool running;		    /* (D) used a CPU lately */
+	int16_t current_nid;	    /* (D) */
+	uint32_t hold;		    /* (D) rounds until it may be pinned */
+	uint32_t moves;		    /* (D) times that we re-pinned it */
+	uint64_t run_ns, wait_ns;   /* (D) schedstat at the last round */
+	uint64_t round_ns;	    /* (D) time of the last round */
+	uint64_t d_run_ns, d_wait_ns, d_ns; /* (D) since the round before */
+	struct nb_numa_faults *nf;  /* (D) made at the first fault */
+	_Atomic bool explicit_policy; /* (A) set_mempolicy(2) other than default */
+};
+
+#define nb_for_each_task(t, i)                                                 \
+	for ((i) = 0; (i) < nb_slots_used(); (i)++)                            \
+		if (((t) = nb_task_at(i))->id)
+
+int nb_tasks_init(void);
+struct nb_task *nb_task_at(int slot);
+struct nb_task *nb_task_sync(int slot);
+struct nb_numa_faults *nb_task_faults(struct nb_task *t);
+void nb_tasks_walk(void);
+void nb_tasks_sample(uint64_t now_ns);
+int nb_tasks_alive(void);
+void nb_tasks_after_fork(void);
+void nb_task_set_explicit_policy(int slot, bool explicit_policy);
+
+#endif /* NB_TASKS_H */

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// The same, in C++: numabal.h has nothing that is C alone.
+#include "test_build.c"

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+# Test programs and the targets that run them.
+#
+# unit/test_*.c         one program each, with libnumabal.a and cmocka; other
+#                       .c files of the folder are linked into all of them
+# sim/test_*.c          as unit, with the objects of base and policy alone
+# integration/test_*.c  with libnumabal.so; with libnumabal.a when they
+#                       include a header of lib/
+# integration/prog_*.c, numa/prog_*.c
+#                       plain programs for the scripts: know nothing of numabal
+# */test_*.sh           run as they are
+
+names = $(patsubst %.c,$(O)/%,$(sort $(wildcard $(1))))
+helpers = $(patsubst %.c,$(OBJ)/%.o,$(sort $(filter-out \
+	$(1)/test_% $(1)/prog_%,$(wildcard $(1)/*.c))))
+scripts = $(sort $(wildcard $(1)/test_*.sh))
+
+UNIT := $(call names,tests/unit/test_*.c)
+SIM := $(call names,tests/sim/test_*.c)
+INTEG_INNER := $(patsubst %.c,$(O)/%,$(sort $(shell grep -ls \
+	'^\#include "\.\./\.\./lib/' tests/integration/test_*.c)))
+INTEG := $(call names,tests/integration/test_*.c)
+PROGS := $(call names,tests/integration/prog_*.c tests/numa/prog_*.c)
+NUMA := $(call names,tests/numa/test_*.c)
+PRODUCTS += $(UNIT) $(SIM) $(INTEG) $(PROGS) $(NUMA)
+
+$(UNIT): $(O)/%: $(OBJ)/%.o $(call helpers,tests/unit) $(LIB_A)
+	$(call link,-lcmocka)
+$(SIM): $(O)/%: $(OBJ)/%.o $(call helpers,tests/sim) $(POLICY_OBJS) $(BASE_OBJS)
+	$(call link,-lcmocka)
+$(INTEG_INNER): $(O)/%: $(OBJ)/%.o $(call helpers,tests/integration) $(LIB_A)
+	$(call link)
+$(filter-out $(INTEG_INNER),$(INTEG)): $(O)/%: $(OBJ)/%.o \
+		$(call helpers,tests/integration) $(LIB_LINK)
+	$(call link,$(call link_so,../..))
+$(NUMA): $(O)/%: $(OBJ)/%.o $(LIB_LINK)
+	$(call link,$(call link_so,../..))
+$(PROGS): $(O)/%: $(OBJ)/%.o
+	$(call link)
+
+# What the tests are told: BUILD and the folder of its products.
+run = @NB_BUILD=$(BUILD) NB_OUT='$(CURDIR)/$(O)' tests/run.sh
+
+.PHONY: check check-unit check-sim check-integration check-examples check-abi
+.PHONY: check-numa lint format
+check: all ## unit, sim, integration, examples and abi tests on this machine
+	$(run) $(UNIT) $(SIM) $(INTEG) $(call scripts,tests/integration) \
+		$(EXAMPLES) $(call scripts,tests/abi)
+check-unit: $(UNIT) ## one kind of them; also check-sim, -integration, -abi
+	$(run) $(UNIT)
+check-sim: $(SIM)
+	$(run) $(SIM)
+check-integration: all
+	$(run) $(INTEG) $(call scripts,tests/integration)
+check-examples: $(EXAMPLES)
+	$(run) $(EXAMPLES)
+check-abi: all
+	$(run) $(call scripts,tests/abi)
+check-numa: all ## where pages and threads end up, in QEMU guests
+	$(run) -t 600 $(wildcard tests/numa/selftest.sh) \
+		$(call scripts,tests/numa)
+
+asan: ## build and check with address and undefined-behaviour sanitizers
+	+@$(MAKE) --no-print-directory BUILD=asan check
+tsan: ## build and check with the thread sanitizer
+	+@$(MAKE) --no-print-directory BUILD=tsan check
+cov: ## branch coverage; lib/policy must have all of it
+	+@$(MAKE) --no-print-directory BUILD=cov cov-run
+.PHONY: cov-run
+cov-run: $(UNIT) $(SIM)
+	@find $(OBJ) -name '*.gcda' -delete
+	$(run) $(UNIT) $(SIM) tests/coverage.sh
+
+fuzz: ## run each fuzzer for FUZZ_S seconds
+	@FUZZ_S=$(FUZZ_S) tests/fuzz/run.sh
+
+LINT := $(sort $(filter-out %/lib.sh,$(wildcard tests/lint/*.sh)))
+lint: all ## layers, purity, exports, format, sizes, docs, cppcheck, ...
+	$(run) -t 120 $(LINT)
+format: ## clang-format 14 in place
+	@clang-format-14 --style=file -i $$(tests/lint/lib.sh sources)

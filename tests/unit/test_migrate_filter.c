@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy/migrate_filter.c: every answer, each at its boundary.
+ */
+#include "../../lib/policy/migrate_filter.h"
+
+#include "policy_test.h"
+
+/* Nodes 0 to 3; node 3 has no memory, node 2 is not in the cpuset. */
+static struct nb_topology topo;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&topo, 0, sizeof(topo));
+	topo.nr_nids = 4;
+	topo.online.bits = 0xf;
+	topo.has_cpu.bits = 0xf;
+	topo.has_memory.bits = 0x7;
+	topo.mems_allowed.bits = 0x3;
+	return 0;
+}
+
+/* A page on node 0, used from node 1 by a settled thread, as it did before. */
+static struct nb_migrate_query query(void)
+{
+	struct nb_migrate_query q = {
+		.page_nid = 0,
+		.cpu_nid = 1,
+		.last = {false, true, 1},
+		.numa_preferred_nid = 1,
+		.task_scan_seq = 10,
+		.nodes = {0xf},
+	};
+
+	return q;
+}
+
+static void unknown_nodes(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.page_nid = NB_NO_NODE;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_NO_NODE);
+	q.page_nid = NB_MAX_NODES;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_NO_NODE);
+	q = query();
+	q.cpu_nid = NB_NO_NODE;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_NO_NODE);
+	q.page_nid = NB_NO_NODE;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_NO_NODE);
+}
+
+static void local_page(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.page_nid = 1;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_LOCAL);
+	/* Local comes first, even where nothing may be moved to. */
+	q.page_nid = 3;
+	q.cpu_nid = 3;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_LOCAL);
+}
+
+static void target_without_memory(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.cpu_nid = 3;
+	q.last.last_nid = 3;
+	assert_int_equal(nb_migrate_filter(&q, &topo),
+			 NB_WHY_PAGE_NO_MEMORY_NODE);
+}
+
+static void target_not_allowed(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.cpu_nid = 2; /* not in the cpuset */
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_NOT_ALLOWED);
+	q = query();
+	q.nodes.bits = 0xd; /* not in the user's set */
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_NOT_ALLOWED);
+}
+
+static void early_life(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.last.last_nid = 0; /* two-stage alone would refuse */
+	q.task_scan_seq = 4;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_EARLY);
+	q.task_scan_seq = 5;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
+	q.numa_preferred_nid = NB_NO_NODE;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_EARLY);
+	q.last.same_task = false;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
+	q.task_scan_seq = 0;
+}
+
+static void two_stage(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.last.last_nid = 0;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
+	q.last.same_task = false;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
+	q.last.last_nid = 1;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_SHARED);
+}
+
+static void used_twice_by_one_thread(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_PRIVATE);
+}
+
+static void first_use_moves_nothing(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.last = (struct nb_last_user){true, true, NB_NO_NODE};
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
+	q.task_scan_seq = 0;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
+}
+
+static void shared_with_an_unknown_last_node(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.last = (struct nb_last_user){false, false, NB_NO_NODE};
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_SHARED);
+}
+
+/* A yes never means a forbidden target, a local page, or a lone visitor. */
+static void property_yes_is_safe(void **state)
+{
+	uint64_t seed = 4;
+	int nr_yes = 0;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		struct nb_migrate_query q = {
+			.page_nid = (int)prng_below(&seed, 6) - 1,
+			.cpu_nid = (int)prng_below(&seed, 6) - 1,
+			.numa_preferred_nid = (int)prng_below(&seed, 5) - 1,
+			.task_scan_seq = prng_below(&seed, 8),
+			.nodes = {prng_below(&seed, 16)},
+		};
+		enum nb_why why;
+
+		topo.has_memory.bits = prng_below(&seed, 16);
+		topo.mems_allowed.bits =
+			topo.has_memory.bits & prng_below(&seed, 16);
+		q.last.first = prng_below(&seed, 2);
+		q.last.same_task = q.last.first || prng_below(&seed, 2);
+		q.last.last_nid = q.last.first ? NB_NO_NODE
+					       : (int)prng_below(&seed, 5) - 1;
+		why = nb_migrate_filter(&q, &topo);
+		assert_int_not_equal(why, NB_WHY_NONE);
+		if (!nb_why_is_yes(why))
+			continue;
+		nr_yes++;
+		assert_false(q.last.first);
+		assert_int_not_equal(q.page_nid, q.cpu_nid);
+		assert_true(nb_node_valid(q.page_nid));
+		assert_true(nb_node_isset(&q.nodes, q.cpu_nid));
+		assert_true(nb_node_isset(&topo.mems_allowed, q.cpu_nid));
+		assert_true(q.last.same_task || q.last.last_nid == q.cpu_nid ||
+			    q.last.last_nid == NB_NO_NODE);
+	}
+	assert_true(nr_yes > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(unknown_nodes, setup),
+		cmocka_unit_test_setup(local_page, setup),
+		cmocka_unit_test_setup(target_without_memory, setup),
+		cmocka_unit_test_setup(target_not_allowed, setup),
+		cmocka_unit_test_setup(early_life, setup),
+		cmocka_unit_test_setup(two_stage, setup),
+		cmocka_unit_test_setup(used_twice_by_one_thread, setup),
+		cmocka_unit_test_setup(first_use_moves_nothing, setup),
+		cmocka_unit_test_setup(shared_with_an_unknown_last_node, setup),
+		cmocka_unit_test_setup(property_yes_is_safe, setup),
+	};
+
+	return cmocka_run_group_tests_name("migrate_filter", tests, NULL, NULL);
+}
