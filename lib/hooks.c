@@ -320,7 +320,7 @@ static int slot_index(const struct nb_slot *s)
 /** nb_hook_thread_token() - see hooks.h */
 int nb_hook_thread_token(void)
 {
-	if (!nb_is_active())
+	if (!nb_is_active() || nb_creating_daemon)
 		return -1;
 	return slot_index(nb_slot_self());
 }

@@ -13,8 +13,8 @@ LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
 LIB_MECH := $(addprefix mech/,slot.c chunk.c arm.c hint_fault.c fault_ring.c \
 	migrate.c affinity.c sigchain.c)
 
-LIB_GLUE := config.c start.c tasks.c regions.c numabald.c sample.c place.c arming.c \
-	standdown.c fork.c stats.c stats_json.c hooks.c api.c
+LIB_GLUE := config.c start.c tasks.c regions.c numabald.c sample.c place.c \
+	arming.c standdown.c fork.c stats.c stats_json.c hooks.c api.c
 
 lib_list = $(foreach s,$(1),$(wildcard lib/$(s)))
 lib_objs = $(patsubst %.c,$(OBJ)/%.o,$(call lib_list,$(1)))

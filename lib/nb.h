@@ -83,7 +83,9 @@ struct numabal {
 	uint64_t next_scan_ns;		 /* (D) */
 	uint64_t next_tasks_ns;		 /* (D) */
 	uint64_t scan_cpu_ns;		 /* (D) process CPU at the last scan */
-	uint64_t scan_cost_ns;		 /* (D) cost booked at the last scan */
+	uint64_t placing_ns;		 /* (D) spent on placing memory once */
+	uint64_t base_cost_ns;		 /* (D) cost and process CPU ... */
+	uint64_t base_cpu_ns;		 /* (D) ... that the ceiling leaves out */
 	uint64_t poll_ns;		 /* (D) between two looks at the rings */
 	uint64_t rss_bytes;		 /* (D) at the last scan */
 	/* results */
@@ -103,6 +105,8 @@ extern struct numabal nb;
 	atomic_fetch_add_explicit(&nb.count.name, (n), memory_order_relaxed)
 
 /* numabald.c */
+extern __thread bool nb_creating_daemon
+	__attribute__((tls_model("initial-exec")));
 int nb_daemon_start(void);
 void nb_daemon_stop(void);
 void nb_daemon_wake(void);

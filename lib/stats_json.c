@@ -185,6 +185,20 @@ static void add_tasks(struct nb_text *t)
 			add_task(t, task);
 			sep = ",";
 		}
+	nb_text_add(t, "],\"ended_tasks\":[");
+	sep = "";
+	for (unsigned int n = 0; nb_ended_task_at(n); n++) {
+		const struct nb_ended_task *e = nb_ended_task_at(n);
+
+		nb_text_add(t, "%s{\"tid\":%d,\"name\":", sep, e->tid);
+		add_string(t, e->comm);
+		nb_text_add(t,
+			    ",\"numa_preferred_nid\":%d,\"current_nid\":%d,"
+			    "\"moves\":%u,\"total_numa_faults\":%llu}",
+			    e->numa_preferred_nid, e->current_nid, e->moves,
+			    (unsigned long long)e->total_numa_faults);
+		sep = ",";
+	}
 	nb_text_add(t, "],\"groups\":[]");
 }
 

@@ -21,6 +21,8 @@
 
 static struct nb_task *tasks; /* NB_MAX_SLOTS of them */
 static int nr_alive;	      /* (D) threads in the last walk */
+static struct nb_ended_task ended[NB_MAX_ENDED]; /* (D) a ring */
+static unsigned int nr_ended;			 /* (D) ever */
 
 /** nb_tasks_init() - get the table. Context: start only. */
 int nb_tasks_init(void)
@@ -43,16 +45,42 @@ struct nb_task *nb_task_at(int slot)
 	return &tasks[slot];
 }
 
-static void forget(int slot, struct nb_task *t)
+static void remember_ended(const struct nb_task *t)
+{
+	struct nb_ended_task *e = &ended[nr_ended % NB_MAX_ENDED];
+
+	nr_ended++;
+	e->tid = t->tid;
+	memcpy(e->comm, t->comm, sizeof(e->comm));
+	e->current_nid = t->current_nid;
+	e->numa_preferred_nid = (int16_t)t->nf->numa_preferred_nid;
+	e->moves = t->moves;
+	e->total_numa_faults = t->nf->total;
+}
+
+/**
+ * nb_ended_task_at() - the i-th of the latest threads that are gone
+ * @i: from 0.
+ *
+ * Context: numabald, or when it has stopped.
+ * Return: NULL when there are no more.
+ */
+const struct nb_ended_task *nb_ended_task_at(unsigned int i)
+{
+	return i < nb_min(nr_ended, NB_MAX_ENDED + 0U) ? &ended[i] : NULL;
+}
+
+static void forget(struct nb_task *t)
 {
 	struct nb_numa_faults *nf = t->nf;
 
+	if (t->id && nf && nf->total)
+		remember_ended(t);
 	memset(t, 0, sizeof(*t));
 	t->nf = nf; /* its memory serves the next thread of the slot */
 	t->current_nid = NB_NO_NODE;
 	if (nf)
 		nb_numa_faults_init(nf, nb.topo.nr_nids);
-	(void)slot;
 }
 
 /**
@@ -74,7 +102,7 @@ struct nb_task *nb_task_sync(int slot)
 		id = 0;
 	if (t->id == id)
 		return t;
-	forget(slot, t);
+	forget(t);
 	t->id = id;
 	t->tid = tid;
 	if (!id)
@@ -142,7 +170,7 @@ void nb_tasks_walk(void)
 		 */
 		if (nb_thread_exists(t->tid))
 			continue;
-		forget(i, t);
+		forget(t);
 		nb_affinity_forget(i);
 		nb_slot_release(i);
 	}
@@ -194,7 +222,8 @@ void nb_tasks_after_fork(void)
 	int used = nb_slots_used();
 
 	for (int i = 0; tasks && i < used; i++)
-		forget(i, &tasks[i]);
+		forget(&tasks[i]);
+	nr_ended = 0;
 	nb_slots_after_fork();
 }
 

@@ -26,6 +26,18 @@ struct nb_task {
 	_Atomic bool explicit_policy; /* (A) set_mempolicy(2) other than default */
 };
 
+/* A thread that is gone, for the statistics at exit. */
+struct nb_ended_task {
+	int32_t tid;
+	char comm[NB_COMM_LEN];
+	int16_t current_nid;
+	int16_t numa_preferred_nid;
+	uint32_t moves;
+	uint64_t total_numa_faults;
+};
+
+#define NB_MAX_ENDED 256 /* the latest ones that took hint faults */
+
 #define nb_for_each_task(t, i)                                                 \
 	for ((i) = 0; (i) < nb_slots_used(); (i)++)                            \
 		if (((t) = nb_task_at(i))->id)
@@ -35,6 +47,7 @@ struct nb_task *nb_task_at(int slot);
 struct nb_task *nb_task_sync(int slot);
 struct nb_numa_faults *nb_task_faults(struct nb_task *t);
 void nb_tasks_walk(void);
+const struct nb_ended_task *nb_ended_task_at(unsigned int i);
 void nb_tasks_sample(uint64_t now_ns);
 int nb_tasks_alive(void);
 void nb_tasks_after_fork(void);

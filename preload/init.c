@@ -121,9 +121,6 @@ void nb_note_fork(void)
 			      memory_order_relaxed);
 }
 
-void nb_signals_start(void);
-void nb_threads_start(void);
-
 __attribute__((constructor)) static void preload_start(void)
 {
 	if (!resolve_all())

@@ -39,6 +39,8 @@ bool nb_real_missing(enum nb_real i);
 bool nb_from_library(const void *caller);
 bool nb_is_shared_child(void);
 void nb_note_fork(void);
+void nb_signals_start(void);
+void nb_threads_start(void);
 
 static inline void *nb_real_get(enum nb_real i)
 {
@@ -50,10 +52,7 @@ static inline void *nb_real_get(enum nb_real i)
 /* The function that the program would have called without us. */
 #define real(name) ((__typeof__(name) *)nb_real_get(NB_REAL_##name))
 
-/* The same for syscall(2)'s callers, and libc's own function. */
-struct nb_ksigset {
-	unsigned long bits;
-};
+/* syscall(2), by subject: @a are its six arguments; -1 and errno as there. */
 long nb_syscall_memory(long nr, const long *a, const void *caller);
 long nb_syscall_thread(long nr, const long *a);
 long nb_syscall_signal(long nr, const long *a);

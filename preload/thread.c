@@ -82,7 +82,6 @@ static void *thread_begin(void *arg)
 	return s.fn(s.arg);
 }
 
-void nb_threads_start(void);
 void nb_threads_start(void)
 {
 	have_key = !pthread_key_create(&end_key, thread_end);

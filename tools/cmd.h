@@ -6,6 +6,10 @@
 #ifndef NB_CMD_H
 #define NB_CMD_H
 
+/* numabal failed before the program ran, or did not know what to do. */
+#define NB_EXIT_FAILED 125
+
+int cmd_run(int argc, char **argv);
 int cmd_topo(int argc, char **argv);
 
 #endif /* NB_CMD_H */

@@ -39,11 +39,12 @@
 /* Our own header, as the linker put it into memory: needs no /proc. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-static const char *base_name(const char *path)
+static bool same_base_name(const char *a, const char *b)
 {
-	const char *slash = strrchr(path, '/');
+	const char *slash_a = strrchr(a, '/');
+	const char *slash_b = strrchr(b, '/');
 
-	return slash ? slash + 1 : path;
+	return !strcmp(slash_a ? slash_a + 1 : a, slash_b ? slash_b + 1 : b);
 }
 
 /* 0 if execve(2) would try @path, else why not. */
@@ -55,8 +56,7 @@ static int executable(const char *path)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
-	if (!S_ISREG(st.st_mode) ||
-	    faccessat(AT_FDCWD, path, X_OK, AT_EACCESS))
+	if (!S_ISREG(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS))
 		return -EACCES;
 	return 0;
 }
@@ -89,9 +89,9 @@ int nb_target_resolve(const char *command, const char *search, char *path,
 	for (; *command && search; search += len + 1) {
 		len = strcspn(search, ":");
 		/* An empty element is the current directory. */
-		if (snprintf(candidate, sizeof(candidate), "%.*s%s%s",
-			     (int)len, search, len ? "/" : "./", command) <
-		    (int)sizeof(candidate)) {
+		if (snprintf(candidate, sizeof(candidate), "%.*s%s%s", (int)len,
+			     search, len ? "/" : "./",
+			     command) < (int)sizeof(candidate)) {
 			err = executable(candidate);
 			/* Of several that cannot be executed, the first. */
 			if (!err || (err != -ENOENT && err != -ENOTDIR &&
@@ -141,26 +141,26 @@ static enum nb_target_why privileged(const char *path)
 
 static int own_interp_cb(struct dl_phdr_info *info, size_t size, void *arg)
 {
+	char *interp = arg;
+
 	(void)size;
 	for (int i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_INTERP)
-			*(const char **)arg =
-				(const char *)(info->dlpi_addr +
-					       info->dlpi_phdr[i].p_vaddr);
+			snprintf(interp, PATH_MAX, "%s",
+				 (const char *)(info->dlpi_addr +
+						info->dlpi_phdr[i].p_vaddr));
 	return 1; /* the first one is the program */
 }
 
-/* The dynamic linker of numabal itself; NULL if it is static. */
-static const char *own_interp(void)
+/* The dynamic linker of numabal itself; empty if it is static. */
+static void own_interp(char *interp)
 {
-	const char *interp = NULL;
-
-	dl_iterate_phdr(own_interp_cb, &interp);
-	return interp;
+	interp[0] = '\0';
+	dl_iterate_phdr(own_interp_cb, interp);
 }
 
 /* 1: @interp is the file's PT_INTERP; 0: it has none; -errno: not told. */
-static int read_interp(int fd, const ElfW(Ehdr) *eh, char *interp, size_t size)
+static int read_interp(int fd, const ElfW(Ehdr) * eh, char *interp, size_t size)
 {
 	ElfW(Phdr) ph;
 	ssize_t n;
@@ -187,19 +187,20 @@ static int read_interp(int fd, const ElfW(Ehdr) *eh, char *interp, size_t size)
 /* The dynamic linker executed as a command preloads like any program. */
 static bool is_dynamic_linker(const char *path)
 {
-	const char *own = own_interp();
+	char own[PATH_MAX];
 	char real[PATH_MAX];
 	char own_real[PATH_MAX];
 
-	return own && realpath(path, real) && realpath(own, own_real) &&
+	own_interp(own);
+	return realpath(path, real) && realpath(own, own_real) &&
 	       !strcmp(real, own_real);
 }
 
-static enum nb_target_why check_elf(int fd, const ElfW(Ehdr) *eh,
+static enum nb_target_why check_elf(int fd, const ElfW(Ehdr) * eh,
 				    const char *path)
 {
 	const ElfW(Ehdr) *own = &__ehdr_start;
-	const char *own_ld = own_interp();
+	char own_ld[PATH_MAX];
 	char interp[PATH_MAX];
 	int ret;
 
@@ -211,7 +212,8 @@ static enum nb_target_why check_elf(int fd, const ElfW(Ehdr) *eh,
 	if (!ret && !is_dynamic_linker(path))
 		return NB_TARGET_STATIC;
 	/* A C library has a name for its linker; where it is differs. */
-	if (ret > 0 && own_ld && strcmp(base_name(interp), base_name(own_ld)))
+	own_interp(own_ld);
+	if (ret > 0 && own_ld[0] && !same_base_name(interp, own_ld))
 		return NB_TARGET_LIBC;
 	return privileged(path);
 }

@@ -116,7 +116,8 @@ int main(int argc, char **argv)
 		return finish(0);
 	}
 	if (argv[1][0] == '-') {
-		fprintf(stderr, "numabal: unknown option '%s'; see numabal -h\n",
+		fprintf(stderr,
+			"numabal: unknown option '%s'; see numabal -h\n",
 			argv[1]);
 		return NB_EXIT_FAILED;
 	}

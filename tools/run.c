@@ -288,7 +288,8 @@ static int add_preload(const char *path)
 	return ret;
 }
 
-/* Look at the program; false: it runs without the library, and has been told. */
+/* Look at the program; false: it runs without the library, and has been told.
+ */
 static bool can_preload(const char *command, const char *library)
 {
 	struct nb_target t;

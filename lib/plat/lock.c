@@ -95,7 +95,7 @@ void nb_lock(struct nb_lock *l, struct nb_sigstate *old)
 		return;
 	/* acquire: pairs with the release in nb_unlock() */
 	while (atomic_exchange_explicit(&l->word, 2, memory_order_acquire))
-		nb_futex_wait((uint32_t *)&l->word, 2, 0);
+		nb_futex_wait((uint32_t *)&l->word, 2, UINT64_MAX);
 }
 
 /**

@@ -15,7 +15,7 @@
 set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-build=${NUMABAL_BUILD:-$(cd "$here/../.." && pwd)/build}/guest
+build=$(realpath -m "${NUMABAL_BUILD:-$here/../../build}")/guest
 
 die()
 {

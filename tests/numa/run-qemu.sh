@@ -114,9 +114,10 @@ verdict()
 	else
 		why="it stopped without a result"
 	fi
-	# QEMU before 8.1 can keep a stale breakpoint of a kernel that patches
-	# its own code while several CPUs run (about one boot in 15). Nothing
-	# of the command has run yet, so it may simply boot again.
+	# Under emulation (seen with QEMU 7.2, a few boots in a hundred) a
+	# kernel that patches its own code while several CPUs run can die of
+	# a breakpoint that it has already taken away. Nothing of the command
+	# has run yet, so it may simply boot again.
 	if [ ! -s "$tmp/result" ] && [ $((attempts += 1)) -lt 5 ] &&
 	   grep -a -q 'Oops: int3' "$tmp/console.log"; then
 		[ "$keep" = 0 ] ||

@@ -94,6 +94,7 @@ test_run_guest() # TOPOLOGY
 		> "$work/out" 2>&1
 	check "run-guest.sh fails when a test does" 1 $?
 	remove_log "$work/out"
+	rm -f "$(sed -n "s/^  log: //p" "$work/out")"
 	s=$(grep -E '^(ok|FAIL|skip) |^[0-9]' "$work/out")
 	check "run-guest.sh reports each" "$(printf '%s\n' 'ok good' \
 		'FAIL bad (exit status 3)' 'skip skipped' \
