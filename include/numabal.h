@@ -62,11 +62,11 @@ struct numabal_opts {
 	uint32_t scan_size_mb;	     /* MiB armed per scan; default 256 */
 	uint32_t migrate_rate_mbps;  /* MiB/s ceiling; default: no ceiling */
 	uint32_t max_overhead_pct;   /* ceiling for all costs; default 2 */
-	uint32_t max_stall_us;	     /* longest stop of a thread; default 1000 */
-	uint32_t min_rss_mb;	     /* leave smaller processes; default 64 */
-	uint32_t min_region_kb;	     /* never arm smaller mappings */
-	uint32_t chunk_kb;	     /* unit of arming; default: adaptive */
-	uint32_t reserved;	     /* must be 0 */
+	uint32_t max_stall_us;	/* longest stop of a thread; default 1000 */
+	uint32_t min_rss_mb;	/* leave smaller processes; default 64 */
+	uint32_t min_region_kb; /* never arm smaller mappings */
+	uint32_t chunk_kb;	/* unit of arming; default: adaptive */
+	uint32_t reserved;	/* must be 0 */
 };
 
 /**

@@ -159,12 +159,13 @@ NUMABAL_API int numabal_thread_unregister(void)
 
 NUMABAL_API int numabal_handle_sigsegv(int sig, siginfo_t *info, void *ucontext)
 {
-	return sig == SIGSEGV && nb_is_active() && nb_hint_fault(info, ucontext);
+	return sig == SIGSEGV && nb_is_active() &&
+	       nb_hint_fault(info, ucontext);
 }
 
 NUMABAL_API int numabal_get_stats(struct numabal_stats *st)
 {
-	struct numabal_stats all = { .sz = sizeof(all) };
+	struct numabal_stats all = {.sz = sizeof(all)};
 	size_t sz;
 
 	if (!st || st->sz < sizeof(st->sz))
@@ -188,16 +189,14 @@ NUMABAL_API int numabal_for_each_task(numabal_task_fn *fn, void *arg)
 		return -ESRCH;
 	if (!nb_is_active())
 		return 0;
-	nb_for_each_task(t, i)
-	{
+	nb_for_each_task (t, i) {
 		struct numabal_task_stats ts = {
 			.sz = sizeof(ts),
 			.tid = t->tid,
 			.numa_group_id = t->tid,
 			.numa_preferred_nid = NUMABAL_NO_NODE,
 			.current_nid = t->current_nid,
-			.numa_scan_period_ms =
-				atomic_load(&nb.scan_period_ms),
+			.numa_scan_period_ms = atomic_load(&nb.scan_period_ms),
 			.active_nodes = 1,
 		};
 
@@ -228,7 +227,6 @@ NUMABAL_API void numabal_set_log(numabal_log_fn *fn, void *arg)
 
 NUMABAL_API unsigned int numabal_version(void)
 {
-	return NUMABAL_VERSION_NUM(NUMABAL_VERSION_MAJOR,
-				   NUMABAL_VERSION_MINOR,
+	return NUMABAL_VERSION_NUM(NUMABAL_VERSION_MAJOR, NUMABAL_VERSION_MINOR,
 				   NUMABAL_VERSION_PATCH);
 }

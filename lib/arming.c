@@ -27,7 +27,12 @@
 static struct nb_vma *vmas; /* NB_MAX_REGIONS of them */
 static unsigned char resident[BLOCK_PAGES];
 
-/** nb_arming_init() - get the snapshot's memory. Context: start only. */
+/**
+ * nb_arming_init() - get the snapshot's memory
+ *
+ * Context: start only.
+ * Return: 0 or -ENOMEM.
+ */
 int nb_arming_init(void)
 {
 	if (!vmas)
@@ -50,13 +55,13 @@ static bool placed_by_program(uint64_t addr)
 static unsigned int find_eligible(const struct nb_block *b,
 				  const struct nb_range *range, uint64_t *bits)
 {
-	unsigned int per_chunk = (unsigned int)(nb_chunk_bytes(b) /
-						nb.page_bytes);
-	uint64_t from = nb_align_up(nb_max(range->start, b->start),
-				    nb_chunk_bytes(b));
-	uint64_t to = nb_align_down(nb_min(range->end,
-					   b->start + NB_BLOCK_BYTES),
-				    nb_chunk_bytes(b));
+	unsigned int per_chunk =
+		(unsigned int)(nb_chunk_bytes(b) / nb.page_bytes);
+	uint64_t from =
+		nb_align_up(nb_max(range->start, b->start), nb_chunk_bytes(b));
+	uint64_t to =
+		nb_align_down(nb_min(range->end, b->start + NB_BLOCK_BYTES),
+			      nb_chunk_bytes(b));
 	unsigned int pages = 0, first = nb_chunk_index(b, from);
 	unsigned int nr;
 
@@ -98,8 +103,8 @@ static int arm_part(uint64_t addr, const struct nb_range *step)
 	if (!b)
 		return -ENOMEM;
 	/* Chunks that a step's end cuts belong to the region's range. */
-	range.start = nb_max(r->start, nb_align_down(range.start,
-						     nb_chunk_bytes(b)));
+	range.start =
+		nb_max(r->start, nb_align_down(range.start, nb_chunk_bytes(b)));
 	range.end = nb_min(r->end, nb_align_up(range.end, nb_chunk_bytes(b)));
 	pages = find_eligible(b, &range, bits);
 	if (!pages)

@@ -42,9 +42,9 @@ void nb_hook_fork_prepare(void)
 	nb_lock(&nb.as_lock, &as_sigstate);
 	nb_affinity_fork_prepare();
 	forking_slot = slot_index(nb_slot_self_existing());
-	forking_policy = forking_slot >= 0 &&
-			 atomic_load(&nb_task_at(forking_slot)
-					      ->explicit_policy);
+	forking_policy =
+		forking_slot >= 0 &&
+		atomic_load(&nb_task_at(forking_slot)->explicit_policy);
 	atomic_store(&prepared, true);
 }
 

@@ -14,7 +14,7 @@ LIB_MECH := $(addprefix mech/,slot.c chunk.c arm.c hint_fault.c fault_ring.c \
 	migrate.c affinity.c sigchain.c)
 
 LIB_GLUE := config.c start.c tasks.c regions.c numabald.c sample.c place.c \
-	arming.c standdown.c fork.c stats.c stats_json.c hooks.c api.c
+	arming.c standdown.c fork.c stats.c stats_json.c hooks.c hooks_task.c api.c
 
 lib_list = $(foreach s,$(1),$(wildcard lib/$(s)))
 lib_objs = $(patsubst %.c,$(OBJ)/%.o,$(call lib_list,$(1)))

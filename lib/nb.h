@@ -42,61 +42,62 @@ struct nb_counters {
 
 struct numabal {
 	/* set up */
-	struct nb_config cfg;	 /* (I) */
-	struct nb_topology topo; /* (I) */
+	struct nb_config cfg;	  /* (I) */
+	struct nb_topology topo;  /* (I) */
 	const struct nb_sys *sys; /* (I) */
-	uint32_t page_bytes;	 /* (I) */
-	enum nb_thp_mode thp;	 /* (I) */
-	bool preloaded;		 /* (I) interposers tell us of all memory */
-	bool root_process;	 /* (I) the one that the user started */
-	bool mpol_local;	 /* (I) kernel's balancing kept away */
-	char comm[16];		 /* (I) program name */
-	uint64_t start_ns;	 /* (I) */
-	_Atomic int pid;	 /* (A) whose memory this is */
+	uint32_t page_bytes;	  /* (I) */
+	enum nb_thp_mode thp;	  /* (I) */
+	bool preloaded;		  /* (I) interposers tell us of all memory */
+	bool root_process;	  /* (I) the one that the user started */
+	bool mpol_local;	  /* (I) kernel's balancing kept away */
+	char comm[16];		  /* (I) program name */
+	uint64_t start_ns;	  /* (I) */
+	_Atomic int pid;	  /* (A) whose memory this is */
 	/* state */
 	_Atomic int state;	 /* (A) enum nb_state */
 	const char *_Atomic why; /* (A) reason of IDLE or STOOD_DOWN */
 	_Atomic bool crashed;	 /* (A) the default action is about to strike */
-	_Atomic uint32_t inhibit; /* (A) > 0: arm nothing */
+	_Atomic uint32_t inhibit;	   /* (A) > 0: arm nothing */
 	_Atomic uint64_t inhibit_until_ns; /* (A) arm nothing before */
-	_Atomic uint32_t paused; /* (A) nesting of numabal_pause() */
-	_Atomic bool all_locked; /* (A) mlockall() */
+	_Atomic uint32_t paused;	   /* (A) nesting of numabal_pause() */
+	_Atomic bool all_locked;	   /* (A) mlockall() */
 	struct nb_lock as_lock;
 	/* the thread */
-	pthread_t thread;	       /* (L:as) */
-	_Atomic bool thread_started;   /* (A) */
-	_Atomic uint32_t thread_running; /* (A) between its first and last act */
-	_Atomic bool stop;	       /* (A) numabald shall end */
-	_Atomic int thread_tid;	       /* (A) */
-	uint32_t wake;		       /* futex: 0 asleep, 1 woken */
+	pthread_t thread;	     /* (L:as) */
+	_Atomic bool thread_started; /* (A) */
+	_Atomic uint32_t
+		thread_running; /* (A) between its first and last act */
+	_Atomic bool stop;	/* (A) numabald shall end */
+	_Atomic int thread_tid; /* (A) */
+	uint32_t wake;		/* futex: 0 asleep, 1 woken */
 	/* numabald's own */
-	struct nb_scan scan;		 /* (D) */
-	struct nb_scan_opts scan_opts;	 /* (D) */
-	struct nb_scan_period period;	 /* (D) */
+	struct nb_scan scan;			/* (D) */
+	struct nb_scan_opts scan_opts;		/* (D) */
+	struct nb_scan_period period;		/* (D) */
 	struct nb_scan_period_opts period_opts; /* (D) */
-	struct nb_pass_faults pass;	 /* (D) this pass, so far */
-	struct nb_pass_faults last_pass; /* (D) the one before */
-	struct nb_rate_limit rate;	 /* (D) */
-	struct nb_migrate migrate;	 /* (D) */
-	bool pages_off;			 /* (D) the kernel refuses to move */
-	bool tasks_off;			 /* (D) ... or to re-pin */
-	uint64_t next_scan_ns;		 /* (D) */
-	uint64_t next_tasks_ns;		 /* (D) */
-	uint64_t scan_cpu_ns;		 /* (D) process CPU at the last scan */
-	uint64_t placing_ns;		 /* (D) spent on placing memory once */
-	uint64_t base_cost_ns;		 /* (D) cost and process CPU ... */
-	uint64_t base_cpu_ns;		 /* (D) ... that the ceiling leaves out */
-	uint64_t poll_ns;		 /* (D) between two looks at the rings */
-	uint64_t rss_bytes;		 /* (D) at the last scan */
+	struct nb_pass_faults pass;		/* (D) this pass, so far */
+	struct nb_pass_faults last_pass;	/* (D) the one before */
+	struct nb_rate_limit rate;		/* (D) */
+	struct nb_migrate migrate;		/* (D) */
+	bool pages_off;		/* (D) the kernel refuses to move */
+	bool tasks_off;		/* (D) ... or to re-pin */
+	uint64_t next_scan_ns;	/* (D) */
+	uint64_t next_tasks_ns; /* (D) */
+	uint64_t scan_cpu_ns;	/* (D) process CPU at the last scan */
+	uint64_t placing_ns;	/* (D) spent on placing memory once */
+	uint64_t base_cost_ns;	/* (D) cost and process CPU ... */
+	uint64_t base_cpu_ns;	/* (D) ... that the ceiling leaves out */
+	uint64_t poll_ns;	/* (D) between two looks at the rings */
+	uint64_t rss_bytes;	/* (D) at the last scan */
 	/* results */
-	struct nb_counters count;		 /* (A) */
-	_Atomic uint64_t why_count[NB_NR_WHY];	 /* (A) */
-	_Atomic uint64_t scan_ns, migrate_ns;	 /* (A) numabald's CPU time */
-	_Atomic uint64_t daemon_ns;		 /* (A) all of it */
-	_Atomic uint64_t fault_ns;		 /* (A) in the handler */
-	_Atomic uint64_t max_fault_ns;		 /* (A) the longest */
-	_Atomic uint32_t scan_period_ms;	 /* (A) as in .period */
-	_Atomic uint32_t local_permille;	 /* (A) of the last full pass */
+	struct nb_counters count;	       /* (A) */
+	_Atomic uint64_t why_count[NB_NR_WHY]; /* (A) */
+	_Atomic uint64_t scan_ns, migrate_ns;  /* (A) numabald's CPU time */
+	_Atomic uint64_t daemon_ns;	       /* (A) all of it */
+	_Atomic uint64_t fault_ns;	       /* (A) in the handler */
+	_Atomic uint64_t max_fault_ns;	       /* (A) the longest */
+	_Atomic uint32_t scan_period_ms;       /* (A) as in .period */
+	_Atomic uint32_t local_permille;       /* (A) of the last full pass */
 };
 
 extern struct numabal nb;

@@ -13,11 +13,11 @@
  *    is gone (a program whose main thread called pthread_exit(3) must end
  *    with its last own thread).
  */
+#include "mech/hint_fault.h"
 #include "nb.h"
 #include "plat/cycles.h"
 #include "plat/log.h"
 #include "plat/taskinfo.h"
-#include "mech/hint_fault.h"
 #include "regions.h"
 #include "tasks.h"
 
@@ -90,6 +90,7 @@ static void book_costs(void)
  * nb_cost_ns() - CPU time that numabal has cost this process
  *
  * Context: any thread.
+ * Return: nanoseconds.
  */
 uint64_t nb_cost_ns(void)
 {
@@ -149,8 +150,8 @@ static void maybe_scan(uint64_t now)
 	nb.scan_cpu_ns = nb_process_cpu_ns();
 	nb_scan_run(now);
 	nb.poll_ns = POLL_MIN_NS;
-	nb.next_scan_ns = nb_clock_ns() +
-			  nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
+	nb.next_scan_ns =
+		nb_clock_ns() + nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
 }
 
 static void check_health(void)

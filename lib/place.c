@@ -33,13 +33,12 @@ static int init(void)
 /* Idle CPUs of each node since the last round, in thousandths summed up. */
 static void load_idle(void)
 {
-	uint64_t idle[NB_MAX_NODES] = { 0 };
+	uint64_t idle[NB_MAX_NODES] = {0};
 	int cpu, nid;
 
 	if (nb_cpu_times_read(times, nb.topo.nr_cpus) < 0)
 		return; /* no /proc/stat: no node looks idle */
-	nb_for_each_cpu(cpu, &nb.topo.cpus_allowed)
-	{
+	nb_for_each_cpu (cpu, &nb.topo.cpus_allowed) {
 		struct nb_cpu_times *a, *b;
 		uint64_t total;
 
@@ -55,7 +54,7 @@ static void load_idle(void)
 		if (total && b->total > a->total && b->idle >= a->idle)
 			idle[nid] += (b->idle - a->idle) * 1000 / total;
 	}
-	nb_for_each_nid(nid, &nb.topo.has_cpu)
+	nb_for_each_nid (nid, &nb.topo.has_cpu)
 		/* Four fifths of a CPU's time is a free CPU. */
 		place.load[nid].nr_idle = (uint32_t)((idle[nid] + 200) / 1000);
 	memcpy(times_before, times, (size_t)nb.topo.nr_cpus * sizeof(*times));
@@ -66,8 +65,7 @@ static void load_threads(void)
 	struct nb_task *t;
 	int i;
 
-	nb_for_each_task(t, i)
-	{
+	nb_for_each_task (t, i) {
 		struct nb_node_load *l;
 
 		if (!t->running || t->current_nid == NB_NO_NODE)
@@ -105,8 +103,7 @@ static void act(struct nb_task *t, int slot, enum nb_why why, int nid)
 static void view_of(const struct nb_task *t, int slot, struct nb_task_view *v)
 {
 	memset(v, 0, sizeof(*v));
-	v->numa_preferred_nid =
-		t->nf ? t->nf->numa_preferred_nid : NB_NO_NODE;
+	v->numa_preferred_nid = t->nf ? t->nf->numa_preferred_nid : NB_NO_NODE;
 	v->current_nid = t->current_nid;
 	v->running = t->running;
 	v->hold = t->hold;
@@ -139,13 +136,12 @@ static void place_all(void)
 	struct nb_task *t;
 	int i;
 
-	nb_for_each_task(t, i)
-	{
+	nb_for_each_task (t, i) {
 		nb_affinity_learn(i, t->tid);
 		view_of(t, i, &v);
 		nb_task_place_count(&place, &v);
 	}
-	nb_for_each_task(t, i)
+	nb_for_each_task (t, i)
 		place_one(t, i);
 }
 
@@ -170,8 +166,7 @@ void nb_place_round(uint64_t now_ns)
 	nb_tasks_sample(now_ns);
 	load_idle();
 	load_threads();
-	nb_for_each_task(t, i)
-	{
+	nb_for_each_task (t, i) {
 		if (!t->nf)
 			continue;
 		nb_numa_faults_decay(t->nf, t->d_run_ns, t->d_ns);

@@ -34,7 +34,12 @@ static int nr_regions;
 static _Atomic uint64_t low = UINT64_MAX, high;
 static _Atomic uint32_t version; /* odd while the table changes */
 
-/** nb_regions_init() - get the table. Context: start only. */
+/**
+ * nb_regions_init() - get the table
+ *
+ * Context: start only.
+ * Return: 0 or -ENOMEM.
+ */
 int nb_regions_init(void)
 {
 	if (!regions)
@@ -84,7 +89,7 @@ static int insert_at(int i, const struct nb_region *r)
 int nb_regions_add(uint64_t start, uint64_t end, uint32_t flags,
 		   uint64_t now_ns)
 {
-	struct nb_region r = { start, end, flags, 0, now_ns };
+	struct nb_region r = {start, end, flags, 0, now_ns};
 	int err;
 
 	if (start >= end)
@@ -186,6 +191,7 @@ const struct nb_region *nb_regions_find(uint64_t addr)
  * @end: one past the last.
  *
  * Context: as lock held.
+ * Return: true if so.
  */
 bool nb_regions_cover(uint64_t start, uint64_t end)
 {
@@ -242,19 +248,34 @@ bool nb_regions_may_overlap(uint64_t start, uint64_t end)
 	return found || before & 1 || before != atomic_load(&version);
 }
 
-/** nb_regions_count() - how many. Context: as lock held. */
+/**
+ * nb_regions_count() - how many
+ *
+ * Context: as lock held.
+ * Return: how many.
+ */
 int nb_regions_count(void)
 {
 	return nr_regions;
 }
 
-/** nb_regions_at() - the i-th region. Context: as lock held. */
+/**
+ * nb_regions_at() - the i-th region
+ *
+ * Context: as lock held.
+ * Return: the region.
+ */
 const struct nb_region *nb_regions_at(int i)
 {
 	return &regions[i];
 }
 
-/** nb_regions_bytes() - size of all together. Context: as lock held. */
+/**
+ * nb_regions_bytes() - size of all together
+ *
+ * Context: as lock held.
+ * Return: bytes.
+ */
 uint64_t nb_regions_bytes(void)
 {
 	uint64_t bytes = 0;
@@ -289,7 +310,11 @@ int nb_regions_snapshot(struct nb_vma *vmas, int max, uint64_t born_before_ns)
 	return n;
 }
 
-/** nb_regions_clear() - forget all. Context: as lock held. */
+/**
+ * nb_regions_clear() - forget all
+ *
+ * Context: as lock held.
+ */
 void nb_regions_clear(void)
 {
 	nr_regions = 0;
@@ -349,8 +374,8 @@ int nb_exclude_region_part(const struct nb_region *r,
 	uint64_t end = nb_min(r->end, part->end);
 
 	while (start < end) {
-		uint64_t next = nb_align_down(start, NB_BLOCK_BYTES) +
-				NB_BLOCK_BYTES;
+		uint64_t next =
+			nb_align_down(start, NB_BLOCK_BYTES) + NB_BLOCK_BYTES;
 		int err;
 
 		next = nb_min(next, end);

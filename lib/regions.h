@@ -12,7 +12,7 @@
 struct nb_region {
 	uint64_t start;
 	uint64_t end;
-	uint32_t flags;	  /* NB_VMA_LOCKED, NB_VMA_HUGE */
+	uint32_t flags; /* NB_VMA_LOCKED, NB_VMA_HUGE */
 	uint32_t reserved;
 	uint64_t born_ns; /* when it was mapped */
 };

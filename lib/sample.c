@@ -31,7 +31,7 @@ struct sample {
 	uint32_t nr_pages; /* what the fault stands for */
 };
 
-static struct sample *samples;	   /* MAX_SAMPLES of each */
+static struct sample *samples; /* MAX_SAMPLES of each */
 static struct nb_page_move *moves;
 static uint64_t *addrs;
 static int *nids;
@@ -39,7 +39,12 @@ static int *nids;
 _Static_assert(sizeof(struct nb_page_history) == sizeof(uint64_t),
 	       "a chunk has 8 bytes for its history");
 
-/** nb_samples_init() - get the batch's memory. Context: start only. */
+/**
+ * nb_samples_init() - get the batch's memory
+ *
+ * Context: start only.
+ * Return: 0 or -ENOMEM.
+ */
 int nb_samples_init(void)
 {
 	if (samples)
@@ -162,8 +167,8 @@ static unsigned int decide_all(unsigned int nr)
 			(struct nb_page_history *)&s->block->data[c];
 
 		s->page_nid = nids[i] >= 0 ? nids[i] : NB_NO_NODE;
-		s->nr_pages = (uint32_t)(nb_chunk_bytes(s->block) /
-					 nb.page_bytes);
+		s->nr_pages =
+			(uint32_t)(nb_chunk_bytes(s->block) / nb.page_bytes);
 		s->last = nb_page_history_note(h, s->task->id, s->fault.nid);
 		if (s->move.why == NB_WHY_NONE)
 			s->move.why = (uint16_t)decide(s, now_ns);

@@ -30,10 +30,15 @@ struct numabal nb = {
 	.sys = &nb_sys_linux,
 };
 
-static bool configured;	      /* (I) the configuration stands */
+static bool configured;	       /* (I) the configuration stands */
 static bool atfork_registered; /* (I) */
 
-/** nb_is_active() - may memory be armed in this process? Context: any. */
+/**
+ * nb_is_active() - may memory be armed in this process? Context: any
+ *
+ * Context: any thread; see hooks.h.
+ * Return: true if so.
+ */
 bool nb_is_active(void)
 {
 	int state = atomic_load_explicit(&nb.state, memory_order_relaxed);
@@ -77,7 +82,7 @@ static void display_env(void)
 static int set_opt(const char *name, uint32_t value)
 {
 	char err[NB_CONFIG_ERR], text[16];
-	struct nb_config_arg arg = { name, text, NB_FROM_OPTS };
+	struct nb_config_arg arg = {name, text, NB_FROM_OPTS};
 	struct nb_text t;
 
 	if (!value)
@@ -125,8 +130,7 @@ static int take_opts(const struct numabal_opts *in)
 	TAKE(min_region_kb);
 	TAKE(chunk_kb);
 #undef TAKE
-	return err ? err
-		   : nb_config_check(&nb.cfg, err_text, sizeof(err_text));
+	return err ? err : nb_config_check(&nb.cfg, err_text, sizeof(err_text));
 }
 
 static int configure(const struct numabal_opts *opts)
@@ -168,8 +172,8 @@ static void keep_kernel_away(void)
 	if (!nb_syscall6(SYS_set_mempolicy, MPOL_LOCAL, 0, 0, 0, 0, 0))
 		nb.mpol_local = true;
 	nb_log(NB_LOG_INFO, "the kernel's NUMA balancing is on: %s",
-	       nb.mpol_local ? "switched off for this process" :
-			       "it cannot be switched off for this process");
+	       nb.mpol_local ? "switched off for this process"
+			     : "it cannot be switched off for this process");
 }
 
 static const char *usable(void)
@@ -250,9 +254,8 @@ static void register_atfork(void)
 {
 	if (atfork_registered)
 		return;
-	atfork_registered = !pthread_atfork(nb_hook_fork_prepare,
-					    nb_hook_fork_parent,
-					    nb_hook_fork_child);
+	atfork_registered = !pthread_atfork(
+		nb_hook_fork_prepare, nb_hook_fork_parent, nb_hook_fork_child);
 }
 
 /*

@@ -82,9 +82,8 @@ static void count_pages(struct nb_stats_pages *p)
 
 static const char *rank(void)
 {
-	static const char *const names[] = { "OMPI_COMM_WORLD_RANK",
-					     "PMIX_RANK", "PMI_RANK",
-					     "SLURM_PROCID" };
+	static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK",
+					    "PMI_RANK", "SLURM_PROCID"};
 
 	for (size_t i = 0; i < nb_array_size(names); i++) {
 		const char *v = nb_config_getenv(environ, names[i]);

@@ -15,12 +15,19 @@
 #include <string.h>
 
 static const char *const state_names[] = {
-	[NB_OFF] = "idle",	   [NB_IDLE] = "idle",
-	[NB_RUNNING] = "running",  [NB_PAUSED] = "paused",
+	[NB_OFF] = "idle",
+	[NB_IDLE] = "idle",
+	[NB_RUNNING] = "running",
+	[NB_PAUSED] = "paused",
 	[NB_STOOD_DOWN] = "stood-down",
 };
 
-/** nb_state_name() - a state as the statistics spell it. */
+/**
+ * nb_state_name() - a state as the statistics spell it
+ *
+ * Context: any thread; see hooks.h.
+ * Return: the name.
+ */
 const char *nb_state_name(int state)
 {
 	return state_names[state];
@@ -52,8 +59,7 @@ static void add_topology(struct nb_text *t)
 	int nid, to;
 
 	nb_text_add(t, "\"topology\":{\"nodes\":[");
-	nb_for_each_nid(nid, &topo->online)
-	{
+	nb_for_each_nid (nid, &topo->online) {
 		uint64_t free_bytes = 0;
 
 		nb.sys->node_free_bytes(nid, &free_bytes);
@@ -66,13 +72,11 @@ static void add_topology(struct nb_text *t)
 	}
 	nb_text_add(t, "],\"distances\":[");
 	sep = "";
-	nb_for_each_nid(nid, &topo->online)
-	{
+	nb_for_each_nid (nid, &topo->online) {
 		const char *sep2 = "";
 
 		nb_text_add(t, "%s[", sep);
-		nb_for_each_nid(to, &topo->online)
-		{
+		nb_for_each_nid (to, &topo->online) {
 			nb_text_add(t, "%s%u", sep2, topo->distance[nid][to]);
 			sep2 = ",";
 		}
@@ -84,7 +88,7 @@ static void add_topology(struct nb_text *t)
 
 static void add_counters(struct nb_text *t)
 {
-	struct numabal_stats st = { .sz = sizeof(st) };
+	struct numabal_stats st = {.sz = sizeof(st)};
 	const char *sep = "";
 
 	nb_stats_collect(&st);
@@ -136,8 +140,7 @@ static void add_faults(struct nb_text *t, const struct nb_task *task,
 		if (task->nf)
 			v = task->nf->faults[nb_numa_faults_idx(task->nf, s,
 								nid, priv)];
-		nb_text_add(t, "%s%llu", nid ? "," : "",
-			    (unsigned long long)v);
+		nb_text_add(t, "%s%llu", nid ? "," : "", (unsigned long long)v);
 	}
 	nb_text_add(t, "]");
 }
@@ -179,8 +182,7 @@ static void add_tasks(struct nb_text *t)
 
 	nb_text_add(t, "\"tasks\":[");
 	if (has_tasks())
-		nb_for_each_task(task, i)
-		{
+		nb_for_each_task (task, i) {
 			nb_text_add(t, "%s", sep);
 			add_task(t, task);
 			sep = ",";
@@ -263,8 +265,9 @@ void nb_stats_json(struct nb_text *t, const struct nb_stats_pages *pages)
 	add_counters(t);
 	nb_text_add(t, ",");
 	add_overhead(t);
-	nb_text_add(t, ",\"guard\":{\"tier\":\"%s\",\"sites\":0,\"bracketed\":0,"
-		       "\"unguarded\":0,\"efault_holes\":0},",
+	nb_text_add(t,
+		    ",\"guard\":{\"tier\":\"%s\",\"sites\":0,\"bracketed\":0,"
+		    "\"unguarded\":0,\"efault_holes\":0},",
 		    nb_is_active() ? "conservative" : "off");
 	add_tasks(t);
 	nb_text_add(t, ",");
@@ -284,16 +287,15 @@ void nb_stats_json(struct nb_text *t, const struct nb_stats_pages *pages)
  */
 void nb_stats_text(struct nb_text *t, const struct nb_stats_pages *pages)
 {
-	struct numabal_stats st = { .sz = sizeof(st) };
+	struct numabal_stats st = {.sz = sizeof(st)};
 	const char *why = atomic_load(&nb.why);
 	uint32_t local = atomic_load(&nb.local_permille);
 	uint64_t pct = overhead_bp();
 
 	nb_stats_collect(&st);
 	nb_text_add(t, "numabal: %s (process %d): %s%s%s\n", nb.comm,
-		    atomic_load(&nb.pid),
-		    nb_state_name(atomic_load(&nb.state)), why ? ": " : "",
-		    why ? why : "");
+		    atomic_load(&nb.pid), nb_state_name(atomic_load(&nb.state)),
+		    why ? ": " : "", why ? why : "");
 	if (!st.numa_pte_updates && !has_tasks())
 		return;
 	nb_text_add(t, "  local accesses     %u.%u %% in the last pass\n",

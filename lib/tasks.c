@@ -24,7 +24,12 @@ static int nr_alive;	      /* (D) threads in the last walk */
 static struct nb_ended_task ended[NB_MAX_ENDED]; /* (D) a ring */
 static unsigned int nr_ended;			 /* (D) ever */
 
-/** nb_tasks_init() - get the table. Context: start only. */
+/**
+ * nb_tasks_init() - get the table
+ *
+ * Context: start only.
+ * Return: 0 or -ENOMEM.
+ */
 int nb_tasks_init(void)
 {
 	struct nb_slot *slots;
@@ -39,7 +44,12 @@ int nb_tasks_init(void)
 	return 0;
 }
 
-/** nb_task_at() - the task of a slot. Context: numabald. */
+/**
+ * nb_task_at() - the task of a slot
+ *
+ * Context: numabald.
+ * Return: the task.
+ */
 struct nb_task *nb_task_at(int slot)
 {
 	return &tasks[slot];
@@ -176,7 +186,12 @@ void nb_tasks_walk(void)
 	}
 }
 
-/** nb_tasks_alive() - threads in the last walk, ours included. */
+/**
+ * nb_tasks_alive() - threads in the last walk, ours included
+ *
+ * Context: any thread; see hooks.h.
+ * Return: how many.
+ */
 int nb_tasks_alive(void)
 {
 	return nr_alive;
@@ -212,11 +227,15 @@ void nb_tasks_sample(uint64_t now_ns)
 	struct nb_task *t;
 	int i;
 
-	nb_for_each_task(t, i)
+	nb_for_each_task (t, i)
 		sample_one(t, now_ns);
 }
 
-/** nb_tasks_after_fork() - the child has one thread. Context: child. */
+/**
+ * nb_tasks_after_fork() - the child has one thread
+ *
+ * Context: child.
+ */
 void nb_tasks_after_fork(void)
 {
 	int used = nb_slots_used();

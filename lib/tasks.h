@@ -11,19 +11,20 @@
 #include "policy/numa_faults.h"
 
 struct nb_task {
-	uint32_t id; /* (D) unique; 0: the slot is not in use */
-	int32_t tid; /* (D) */
-	char comm[NB_COMM_LEN];	    /* (D) */
-	bool seen;		    /* (D) by the walk under way */
-	bool running;		    /* (D) used a CPU lately */
-	int16_t current_nid;	    /* (D) */
-	uint32_t hold;		    /* (D) rounds until it may be pinned */
-	uint32_t moves;		    /* (D) times that we re-pinned it */
-	uint64_t run_ns, wait_ns;   /* (D) schedstat at the last round */
-	uint64_t round_ns;	    /* (D) time of the last round */
+	uint32_t id;		  /* (D) unique; 0: the slot is not in use */
+	int32_t tid;		  /* (D) */
+	char comm[NB_COMM_LEN];	  /* (D) */
+	bool seen;		  /* (D) by the walk under way */
+	bool running;		  /* (D) used a CPU lately */
+	int16_t current_nid;	  /* (D) */
+	uint32_t hold;		  /* (D) rounds until it may be pinned */
+	uint32_t moves;		  /* (D) times that we re-pinned it */
+	uint64_t run_ns, wait_ns; /* (D) schedstat at the last round */
+	uint64_t round_ns;	  /* (D) time of the last round */
 	uint64_t d_run_ns, d_wait_ns, d_ns; /* (D) since the round before */
-	struct nb_numa_faults *nf;  /* (D) made at the first fault */
-	_Atomic bool explicit_policy; /* (A) set_mempolicy(2) other than default */
+	struct nb_numa_faults *nf;	    /* (D) made at the first fault */
+	_Atomic bool
+		explicit_policy; /* (A) set_mempolicy(2) other than default */
 };
 
 /* A thread that is gone, for the statistics at exit. */

@@ -14,6 +14,9 @@
 /* The fortified inlines would clash with the functions defined here. */
 #undef _FORTIFY_SOURCE
 
+/* Memory that the kernel fills is given to nb_hook_touch() before. */
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
 #include "../lib/hooks.h"
 
 #include <stdatomic.h>

@@ -235,7 +235,7 @@ static void exec_begin(struct inherit *in)
 	nb_hook_exec_begin();
 	in->blocked = nb_hook_sigmask(SIG_BLOCK, NULL, NULL);
 	in->ignored = nb_hook_sigsegv_action(NULL, &act) &&
-		      act.sa_handler == SIG_IGN && !nb_is_shared_child();
+		      act.sa_handler == SIG_IGN;
 	if (in->ignored)
 		real(sigaction)(SIGSEGV, &act, &in->ours);
 	if (in->blocked) {

@@ -28,6 +28,9 @@
 #define SA_RESTORER 0x04000000
 #endif
 
+/* Old functions, which old programs call. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 #define SEGV_BIT (1UL << (SIGSEGV - 1))
 
 /* The program put SIGSEGV into the mask of this signal's handler. */

@@ -36,8 +36,11 @@
 /* Programs have about 15; the limit only bounds a file made to be slow. */
 #define MAX_PHDRS 256
 
+typedef ElfW(Ehdr) elf_header;
+typedef ElfW(Phdr) elf_segment;
+
 /* Our own header, as the linker put it into memory: needs no /proc. */
-extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+extern const elf_header __ehdr_start __attribute__((visibility("hidden")));
 
 static bool same_base_name(const char *a, const char *b)
 {
@@ -160,9 +163,9 @@ static void own_interp(char *interp)
 }
 
 /* 1: @interp is the file's PT_INTERP; 0: it has none; -errno: not told. */
-static int read_interp(int fd, const ElfW(Ehdr) * eh, char *interp, size_t size)
+static int read_interp(int fd, const elf_header *eh, char *interp, size_t size)
 {
-	ElfW(Phdr) ph;
+	elf_segment ph;
 	ssize_t n;
 
 	if (eh->e_phentsize != sizeof(ph) || eh->e_phnum > MAX_PHDRS)
@@ -196,10 +199,10 @@ static bool is_dynamic_linker(const char *path)
 	       !strcmp(real, own_real);
 }
 
-static enum nb_target_why check_elf(int fd, const ElfW(Ehdr) * eh,
+static enum nb_target_why check_elf(int fd, const elf_header *eh,
 				    const char *path)
 {
-	const ElfW(Ehdr) *own = &__ehdr_start;
+	const elf_header *own = &__ehdr_start;
 	char own_ld[PATH_MAX];
 	char interp[PATH_MAX];
 	int ret;
@@ -239,7 +242,7 @@ static bool hashbang(const char *text, char *interp, size_t size)
 static int check_file(struct nb_target *t)
 {
 	union {
-		ElfW(Ehdr) eh;
+		elf_header eh;
 		char text[HASHBANG_BYTES];
 	} head;
 	bool script;

@@ -121,15 +121,42 @@ static int set_pair(struct nb_config *c, const char *pair)
 	return set_option(c, name, eq + 1);
 }
 
+/*
+ * The file is written when the program ends, wherever it is then: so a
+ * relative name becomes an absolute one, if that fits.
+ */
+static void absolute_template(const char *file, char *tmpl, size_t size)
+{
+	char cwd[PATH_MAX];
+	size_t len = 0;
+
+	if (*file != '/' && *file != '-' && getcwd(cwd, sizeof(cwd))) {
+		for (const char *s = cwd; *s && len + 2 < size; s++) {
+			tmpl[len++] = *s;
+			if (*s == '%')
+				tmpl[len++] = '%';
+		}
+		if (len + 2 < size && strlen(file) + len + 2 <= size) {
+			snprintf(tmpl + len, size - len, "/%s", file);
+			return;
+		}
+	}
+	snprintf(tmpl, size, "%s", file);
+}
+
 static int set_stats(struct nb_config *c, const char *file)
 {
+	char tmpl[PATH_MAX];
+
 	if (!file)
 		return set_option(c, "stats", "-text");
 	if (!*file) {
 		say("--stats=: no file name");
 		return -EINVAL;
 	}
-	return set_option(c, "stats", file);
+	absolute_template(file, tmpl, sizeof(tmpl));
+	return set_option(c, "stats",
+			  strlen(tmpl) < NB_CONFIG_STR ? tmpl : file);
 }
 
 enum { OPT_STATS = 256, OPT_OBSERVE, OPT_RECORD, OPT_SITES };
@@ -137,7 +164,7 @@ enum { OPT_STATS = 256, OPT_OBSERVE, OPT_RECORD, OPT_SITES };
 static const struct option long_options[] = {
 	{"stats", optional_argument, NULL, OPT_STATS},
 	{"observe", no_argument, NULL, OPT_OBSERVE},
-	{"record", required_argument, NULL, OPT_RECORD},
+	{"record", optional_argument, NULL, OPT_RECORD},
 	{"sites", no_argument, NULL, OPT_SITES},
 	{"option", required_argument, NULL, 'o'},
 	{"verbose", no_argument, NULL, 'v'},

@@ -28,8 +28,8 @@ struct nb_topology {
 	enum nb_topology_type type;
 	uint16_t distance[NB_MAX_NODES][NB_MAX_NODES];
 	uint64_t mem_total_kb[NB_MAX_NODES];
-	int16_t cpu_to_nid[NB_MAX_CPUS];	/* NB_NO_NODE: no such CPU */
-	struct nb_cpumask cpus_allowed;		/* the process may run there */
+	int16_t cpu_to_nid[NB_MAX_CPUS]; /* NB_NO_NODE: no such CPU */
+	struct nb_cpumask cpus_allowed;	 /* the process may run there */
 	struct nb_cpumask node_cpus[NB_MAX_NODES];
 };
 

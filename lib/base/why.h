@@ -44,7 +44,7 @@ enum nb_why {
 #define NB_WHY_ENUM(name, text, yes) NB_WHY_##name,
 	NB_WHY_LIST(NB_WHY_ENUM)
 #undef NB_WHY_ENUM
-	NB_NR_WHY
+		NB_NR_WHY
 };
 
 /* True if @why means that something moves. */

@@ -19,9 +19,9 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct nb_sys *sys;	/* (I) */
-static const struct nb_topology *topo;	/* (I) */
-static struct nb_affinity *table;	/* per slot; under the lock */
+static const struct nb_sys *sys;       /* (I) */
+static const struct nb_topology *topo; /* (I) */
+static struct nb_affinity *table;      /* per slot; under the lock */
 static struct nb_lock lock = NB_LOCK_INIT(NB_LOCK_AFFINITY);
 static struct nb_sigstate fork_sigstate;
 
@@ -289,6 +289,7 @@ int nb_affinity_pinned_nid(int slot)
  * @slot: its slot.
  *
  * Context: numabald.
+ * Return: true if so.
  */
 bool nb_affinity_bound(int slot)
 {
@@ -305,7 +306,11 @@ void nb_affinity_fork_prepare(void)
 	nb_lock(&lock, &fork_sigstate);
 }
 
-/** nb_affinity_fork_parent() - the fork is over. Context: the parent. */
+/**
+ * nb_affinity_fork_parent() - the fork is over
+ *
+ * Context: the parent.
+ */
 void nb_affinity_fork_parent(void)
 {
 	nb_unlock(&lock, &fork_sigstate);

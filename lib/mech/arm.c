@@ -44,8 +44,8 @@ static void set_run(struct nb_block *b, unsigned int i, unsigned int end,
 				      memory_order_release);
 }
 
-static int arm_run(const struct nb_sys *sys, struct nb_block *b,
-		   unsigned int i, unsigned int end)
+static int arm_run(const struct nb_sys *sys, struct nb_block *b, unsigned int i,
+		   unsigned int end)
 {
 	uint64_t start = nb_chunk_start(b, i);
 	uint64_t len = (uint64_t)(end - i) << b->chunk_shift;
@@ -88,7 +88,8 @@ int nb_arm_block(const struct nb_sys *sys, struct nb_block *b,
 		int err;
 
 		end = i;
-		while (end < b->nr_chunks && eligible[end / 64] >> end % 64 & 1) {
+		while (end < b->nr_chunks &&
+		       eligible[end / 64] >> end % 64 & 1) {
 			atomic_fetch_add(&b->nr_armed, 1);
 			if (!move_state(b, end, NB_CHUNK_NONE,
 					NB_CHUNK_ARMING)) {
@@ -174,7 +175,7 @@ enum nb_disarm nb_disarm_chunk(const struct nb_sys *sys, struct nb_block *b,
 
 static void wait_a_little(void)
 {
-	struct timespec ts = { 0, 20000 };
+	struct timespec ts = {0, 20000};
 
 	/* Sleep, not yield: the other side may have a lower priority. */
 	nb_syscall6(SYS_nanosleep, (long)&ts, 0, 0, 0, 0, 0);
@@ -325,6 +326,7 @@ int nb_exclude_range(const struct nb_sys *sys, uint64_t start, uint64_t end,
  * @end: one past the last.
  *
  * Context: any thread.
+ * Return: true if so.
  */
 bool nb_range_excluded(uint64_t start, uint64_t end)
 {
@@ -350,13 +352,14 @@ bool nb_range_excluded(uint64_t start, uint64_t end)
  * @end: one past the last.
  *
  * Context: any thread.
+ * Return: true if so.
  */
 bool nb_range_armed(uint64_t start, uint64_t end)
 {
 	struct nb_block *b;
 	uint64_t addr;
 
-	for_each_block(b, addr, start, end) if (atomic_load(&b->nr_armed))
-		return true;
+	for_each_block(b, addr, start,
+		       end) if (atomic_load(&b->nr_armed)) return true;
 	return false;
 }

@@ -104,7 +104,7 @@ static bool lost_race(struct nb_slot *slot, uint64_t ip, uint64_t addr,
 
 static void wait_for_other(struct nb_slot *slot)
 {
-	struct timespec ts = { 0, 20000 };
+	struct timespec ts = {0, 20000};
 
 	if (slot && slot->same_fault++ < YIELDS_MAX) {
 		nb_sys_sched_yield();
@@ -125,7 +125,7 @@ static void wake_numabald(void)
 static void record(struct nb_slot *slot, uint64_t addr, uint16_t flags,
 		   uint64_t start)
 {
-	struct nb_hint_fault f = { .addr = addr, .flags = flags };
+	struct nb_hint_fault f = {.addr = addr, .flags = flags};
 	uint64_t took;
 	int cpu = -1, nid = -1;
 
@@ -144,11 +144,11 @@ static void record(struct nb_slot *slot, uint64_t addr, uint16_t flags,
 	slot->same_fault = 0;
 	took = nb_cycles() - start;
 	/* Own counters, read by numabald: plain adds are enough. */
-	atomic_store_explicit(&slot->nr_faults,
-			      atomic_load_explicit(&slot->nr_faults,
-						   memory_order_relaxed) +
-				      1,
-			      memory_order_relaxed);
+	atomic_store_explicit(
+		&slot->nr_faults,
+		atomic_load_explicit(&slot->nr_faults, memory_order_relaxed) +
+			1,
+		memory_order_relaxed);
 	atomic_store_explicit(&slot->fault_cycles,
 			      atomic_load_explicit(&slot->fault_cycles,
 						   memory_order_relaxed) +

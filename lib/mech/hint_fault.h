@@ -11,8 +11,8 @@
 #include <signal.h>
 
 struct nb_fault_totals {
-	_Atomic uint64_t unknown;     /* by threads without a slot */
-	_Atomic uint64_t races;	      /* resolved by somebody else */
+	_Atomic uint64_t unknown;      /* by threads without a slot */
+	_Atomic uint64_t races;	       /* resolved by somebody else */
 	_Atomic uint64_t not_restored; /* the kernel refused to give back */
 };
 

@@ -53,8 +53,8 @@ static bool before(const struct nb_page_move *a, const struct nb_page_move *b)
 /* Shell sort: in place, no allocation; lists are short (Ciura's gaps). */
 static void sort_moves(struct nb_page_move *mv, unsigned int nr)
 {
-	static const unsigned int gaps[] = { 1750, 701, 301, 132, 57,
-					     23,   10,	4,   1 };
+	static const unsigned int gaps[] = {1750, 701, 301, 132, 57,
+					    23,	  10,  4,   1};
 
 	for (unsigned int g = 0; g < nb_array_size(gaps); g++) {
 		for (unsigned int i = gaps[g]; i < nr; i++) {
@@ -93,8 +93,8 @@ static unsigned int keep_elsewhere(struct nb_migrate *m, unsigned int nr,
 /* How many pages may go to @dst without filling it. */
 static uint64_t room_on(struct nb_migrate *m, int dst)
 {
-	uint64_t reserve = m->topo->mem_total_kb[dst] * 1024 / 100 *
-			   m->reserve_pct;
+	uint64_t reserve =
+		m->topo->mem_total_kb[dst] * 1024 / 100 * m->reserve_pct;
 	uint64_t free_bytes;
 
 	if (m->sys->node_free_bytes(dst, &free_bytes))
@@ -253,8 +253,8 @@ int nb_migrate_run(struct nb_migrate *m, struct nb_page_move *moves,
 			if (err)
 				return err;
 		}
-		if (fill && (i + 1 == nr ||
-			     moves[i + 1].dst_nid != moves[i].dst_nid)) {
+		if (fill &&
+		    (i + 1 == nr || moves[i + 1].dst_nid != moves[i].dst_nid)) {
 			err = run_window(m, moves, fill, moves[i].dst_nid);
 			fill = 0;
 			if (err)

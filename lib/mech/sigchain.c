@@ -148,6 +148,7 @@ int nb_sigchain_remove(void)
  * nb_sigchain_installed() - is SIGSEGV ours now?
  *
  * Context: any thread, signal handler.
+ * Return: true if so.
  */
 bool nb_sigchain_installed(void)
 {
@@ -224,6 +225,7 @@ bool nb_sigchain_block(bool now_blocked)
  * nb_sigchain_blocked() - does the calling thread believe SIGSEGV blocked?
  *
  * Context: any thread, signal handler.
+ * Return: true if so.
  */
 bool nb_sigchain_blocked(void)
 {

@@ -17,7 +17,7 @@ struct nb_ksigaction {
 	uint64_t mask;
 };
 
-#define NB_SIG_BIT(sig) (1ULL << ((sig) - 1))
+#define NB_SIG_BIT(sig) (1ULL << ((sig)-1))
 
 int nb_sigchain_install(void);
 int nb_sigchain_remove(void);

@@ -64,10 +64,9 @@ static void raise_used(int index)
 	int used = atomic_load_explicit(&nr_used, memory_order_relaxed);
 
 	while (used <= index &&
-	       !atomic_compare_exchange_weak_explicit(&nr_used, &used,
-						      index + 1,
-						      memory_order_release,
-						      memory_order_relaxed))
+	       !atomic_compare_exchange_weak_explicit(
+		       &nr_used, &used, index + 1, memory_order_release,
+		       memory_order_relaxed))
 		;
 }
 
@@ -96,8 +95,8 @@ static int find(int tid)
 	int used = nb_slots_used();
 
 	for (int i = 0; i < used; i++)
-		if (atomic_load_explicit(&slots[i].tid,
-					 memory_order_acquire) == tid)
+		if (atomic_load_explicit(&slots[i].tid, memory_order_acquire) ==
+		    tid)
 			return i;
 	return -1;
 }

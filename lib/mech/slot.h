@@ -21,8 +21,8 @@
 
 /* Single producer (the thread, in the handler), single consumer (numabald). */
 struct nb_fault_ring {
-	_Atomic uint32_t head;	 /* (A) next to write, written by (T) */
-	_Atomic uint32_t tail;	 /* (A) next to read, written by (D) */
+	_Atomic uint32_t head;	  /* (A) next to write, written by (T) */
+	_Atomic uint32_t tail;	  /* (A) next to read, written by (D) */
 	_Atomic uint64_t dropped; /* (A) records lost to a full ring */
 	struct nb_hint_fault rec[NB_RING_SIZE];
 };

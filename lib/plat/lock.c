@@ -75,9 +75,8 @@ static bool try_take(struct nb_lock *l)
 	uint32_t zero = 0;
 
 	/* acquire: pairs with the release in nb_unlock() */
-	return atomic_compare_exchange_strong_explicit(&l->word, &zero, 1,
-						       memory_order_acquire,
-						       memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(
+		&l->word, &zero, 1, memory_order_acquire, memory_order_relaxed);
 }
 
 /**

@@ -39,7 +39,10 @@ struct nb_sigstate {
 	uint64_t mask;
 };
 
-#define NB_LOCK_INIT(r) { .word = 0, .rank = (r) }
+#define NB_LOCK_INIT(r)                                                        \
+	{                                                                      \
+		.word = 0, .rank = (r)                                         \
+	}
 
 void nb_signals_block(struct nb_sigstate *old);
 void nb_signals_restore(const struct nb_sigstate *old);

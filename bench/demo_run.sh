@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# demo_run.sh: the runs of demo.sh, on the machine that has the nodes.
+#
+# Prints for demo_show.awk, between the programs' own output:
+#   @about WORKLOAD TEXT          @run WORKLOAD VARIANT SECONDS COMMAND
+#   @skip WORKLOAD VARIANT WHY    @end STATUS
+# From the environment: DEMO_LONG (1, 2), DEMO_GUEST (1: small and with short
+# scan periods, for numabal and for the kernel alike), DEMO_ONLY (workloads).
+# Leaves the machine's balancing as it was.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=bench/demo_lib.sh
+. bench/demo_lib.sh
+
+long=${DEMO_LONG:-1}
+only=${DEMO_ONLY:-work_private work_shared perf}
+
+if [ "${DEMO_GUEST:-0}" = 1 ]; then
+	threads_per_node=2 mb=24 secs=$((14 * long)) perf_mb=64
+	perf_secs=$((20 * long))
+	fast=(-o scan_delay_ms=500 -o scan_period_min_ms=250
+		-o scan_period_max_ms=2000)
+	kernel_periods 500 250 2000
+else
+	threads_per_node=$(least_cpus 4) mb=$(fit_mb 256 "$threads_per_node")
+	secs=$((40 * long)) perf_mb=$(fit_mb 512 "$NR_NODES")
+	perf_secs=$((60 * long))
+	fast=()
+fi
+threads=$((threads_per_node * NR_NODES))
+short=$((secs * 2 / 3))
+
+run() # WORKLOAD VARIANT SECONDS COMMAND...
+{
+	local w=$1 v=$2 s=$3 pid rc
+
+	shift 3
+	echo "@run $w $v $s $*"
+	"$@" 2>&1 &
+	pid=$!
+	if [ "$w" = perf ]; then
+		watch_perf "$pid" "$perf_mb" &
+	fi
+	wait "$pid"
+	rc=$?
+	wait
+	echo "@end $rc"
+}
+
+# COMMAND with the kernel's balancing off or on; says so when that cannot be.
+unbalanced() # WORKLOAD SECONDS COMMAND...
+{
+	if kernel_balancing 0; then
+		run "$1" unbalanced "${@:2}"
+	else
+		echo "@skip $1 unbalanced the kernel's balancing is on, and" \
+			"only root may switch it off"
+	fi
+}
+
+by_kernel() # WORKLOAD SECONDS COMMAND...
+{
+	if kernel_balancing 1; then
+		run "$1" kernel "${@:2}"
+		kernel_balancing 0
+	else
+		echo "@skip $1 kernel the kernel's balancing is off, and" \
+			"only root may switch it on"
+	fi
+}
+
+by_numabal() # WORKLOAD SECONDS COMMAND...
+{
+	local w=$1 s=$2
+
+	shift 2
+	run "$w" numabal "$s" build/numabal run \
+		${fast[@]+"${fast[@]}"} -- "$@"
+}
+
+work() # WORKLOAD OPTION...
+{
+	local w=$1
+
+	shift
+	set -- "build/bench/$w" -t "$threads" -m "$mb" --map "$@"
+	unbalanced "$w" "$short" "$@" -s "$short"
+	by_numabal "$w" "$secs" "$@" -s "$secs"
+	by_kernel "$w" "$secs" "$@" -s "$secs"
+	run "$w" hand $((short / 2)) "$@" -s $((short / 2)) \
+		--place right --pin right
+}
+
+case " $only " in *" work_private "*)
+	echo "@about work_private $threads threads, each with $mb MiB of its" \
+		"own, which starts on another node"
+	work work_private ;;
+esac
+case " $only " in *" work_shared "*)
+	echo "@about work_shared $NR_NODES teams of $threads_per_node threads," \
+		"each sharing $mb MiB, start mixed over the nodes"
+	work work_shared --teams "$NR_NODES" ;;
+esac
+case " $only " in *" perf "*)
+	if ! type -P perf > /dev/null || ! perf bench numa mem -h 2>&1 |
+		grep -q -- --thp; then
+		echo "@skip perf all there is no perf with 'bench numa'" \
+			"(Debian: linux-perf)"
+		exit 0
+	fi
+	set -- perf bench numa mem -p "$NR_NODES" -t "$threads_per_node" \
+		-P "$perf_mb"
+	echo "@about perf $NR_NODES processes of $threads_per_node threads," \
+		"each process with $perf_mb MiB, all starts on one node"
+	unbalanced perf $((perf_secs / 2)) "$@" -s $((perf_secs / 2)) \
+		-zZ0qcm --thp 1
+	by_numabal perf "$perf_secs" "$@" -s "$perf_secs" -zZ0qcm --thp 1
+	by_kernel perf "$perf_secs" "$@" -s "$perf_secs" -zZ0qcm --thp 1
+	# Not -0: that binds the memory to the first node.
+	run perf hand "$perf_secs" "$@" -s "$perf_secs" \
+		-C "$(bind_list cpus "$threads_per_node")" \
+		-M "$(bind_list nodes "$threads_per_node")" \
+		-zZqcm --thp 1 ;;
+esac
