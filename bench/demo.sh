@@ -79,8 +79,10 @@ else
 fi
 echo
 
-set -o pipefail
-"${run[@]}" 2>&1 | awk -v tty="$tty" -v color="$color" -v guest="$guest" \
+# mawk would otherwise wait for 4 KiB before it shows anything.
+awk=(awk)
+[[ $(awk -W version 2>&1 < /dev/null) != mawk* ]] || awk=(awk -W interactive)
+"${run[@]}" 2>&1 | "${awk[@]}" -v tty="$tty" -v color="$color" -v guest="$guest" \
 	-f "$bench/demo_show.awk"
 status=("${PIPESTATUS[@]}")
 if [ "${status[0]}" != 0 ]; then

@@ -96,12 +96,13 @@ sample_workers() # PID
 		"${files[@]}" 2> /dev/null
 }
 
-# Every second, as work_* --map does, until the process ends.
+# Every two seconds, as work_* --map does, until the process ends. Not before
+# the memory is there.
 watch_perf() # PID MB
 {
 	local start=$SECONDS
 
-	while sleep 1 && [ -d "/proc/$1/task" ]; do
+	while sleep 2 && [ -d "/proc/$1/task" ]; do
 		sample_workers "$1" | awk -v t=$((SECONDS - start)) \
 			-v need=$(($2 * 230)) '
 		$1 == "MAP" { map[n++] = $0; if ($NF < need) small = 1 }

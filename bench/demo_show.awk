@@ -98,14 +98,46 @@ $1 == "@end" {
 $1 == "MAP" {
 	when = value("when")
 	if (when != last_when) {
+		judge()
 		nr_samples++
 		last_when = when
-		if (w == "perf")
-			tick(label[v] " " when " of " limit " s")
 	}
 	# The first is "before", each later one replaces "after".
 	put_map(nr_samples > 1 ? "end" : "start")
 	next
+}
+
+# perf bench numa does not tell where its pages are: look at each sample.
+function judge(	pct) {
+	if (w != "perf" || !nr_samples)
+		return
+	pct = share(v, nr_samples > 1 ? "end" : "start")
+	if (nr_samples == 1)
+		start[w, v] = pct
+	end[w, v] = pct
+	if (pct < GOAL)
+		to95[w, v] = -1
+	else if (to95[w, v] == "" || to95[w, v] < 0)
+		to95[w, v] = last_when
+	if (!apart(v, nr_samples > 1 ? "end" : "start"))
+		together[w, v] = -1
+	else if (together[w, v] == "" || together[w, v] < 0)
+		together[w, v] = last_when
+	tick(sprintf("%s %d of %d s: %.1f %% of pages local", label[v],
+		last_when, limit, pct))
+}
+
+# What perf calls converged: each process on one node, on a node of its own.
+function apart(v, when,	t, p, n, of, has) {
+	for (t = 0; t < nr_threads[w, v, when]; t++) {
+		n = node[w, v, when, t]
+		p = process[w, v, when, t]
+		if ((p in of) && of[p] != n || (n in has) && has[n] != p)
+			return 0
+		of[p] = n
+		has[n] = p
+	}
+	return 1
 }
 
 function put_map(when,	t, p, n, i) {
@@ -114,6 +146,7 @@ function put_map(when,	t, p, n, i) {
 		nr_threads[w, v, when] = 0
 	nr_threads[w, v, when]++
 	node[w, v, when, t] = value("node") + 0
+	process[w, v, when, t] = value("team")
 	p = value("pages")
 	gsub(/[][]/, "", p)
 	nr_nodes = n = split(p, count, ",")
@@ -130,11 +163,7 @@ $1 == "RESULT" {
 	next
 }
 
-/secs latency to NUMA-converge/ {
-	latency[w, v] = $1
-	converged[w, v] = $1 < limit
-	next
-}
+/GB\/sec total speed/ { total[w, v] = $1; next }
 
 # The rest of perf's report; anything else is a message: show it.
 w == "perf" && (/^ *[0-9.]+ (secs|%|GB|nsecs)/ || /^ *#/ || /^$/) { next }
@@ -143,10 +172,7 @@ $0 != "" { flush_line(); print "  " $0 }
 # ---- what goes out ----
 
 function finish_perf() {
-	if (w == "perf" && nr_samples) {
-		start[w, v] = share(v, "start")
-		end[w, v] = share(v, nr_samples > 1 ? "end" : "start")
-	}
+	judge()
 	nr_samples = 0
 	last_when = ""
 }
@@ -164,6 +190,8 @@ function share(v, when,	t, i, local, all) {
 
 # Work per second in the last third of a run.
 function speed(v,	i, n, sum, from) {
+	if (w == "perf")
+		return total[w, v]
 	n = nr_ops[w, v]
 	from = n - int(n / 3) + 1
 	for (i = from; i <= n; i++)
@@ -177,36 +205,35 @@ function percent(x) {
 
 function show(name,	i, base, s, mark) {
 	w = name
-	printf "\n  %-18s %s\n  %-18s %9s %9s   %s\n", "", "local pages", "",
-		"at start", "at end", w == "perf" ? "threads converged after" \
-		: "95 % after   work per second"
+	printf "\n  %-18s %21s\n  %-18s %9s %11s    %-12s %s\n", "",
+		"local pages", "", "at start", "at end", "95 % after",
+		"work per second" (w == "perf" ? "  converged after" : "")
 	base = speed("unbalanced")
 	for (i = 1; i <= nr_variants; i++)
 		show_row(variant[i], base)
-	if (w != "perf" && guest)
-		print "  Speeds are those of an emulated guest: behaviour only."
+	if (guest)
+		print "  Work per second in an emulated guest: behaviour only."
 	if (w == "perf")
-		print "  perf looks at threads alone, and ends the run when" \
-			" each process is on one node:\n  that can also be" \
-			" chance. Where the pages are, the demo looked itself."
+		print "  Converged: each process on one node of its own, to the" \
+			" end of the run."
 	show_map("numabal")
 	print ""
 	fflush()
 }
 
-function show_row(v, base,	s) {
+function show_row(v, base,	mark) {
 	if (!((w, v) in seen))
 		return
 	mark = v == "numabal" ? (end[w, v] >= GOAL ? green : red) : ""
-	if (w == "perf")
-		s = converged[w, v] ? latency[w, v] " s" : "never"
-	else
-		s = sprintf("%-12s %s", to95[w, v] == "" || to95[w, v] < 0 ? \
-			"never" : sprintf("%.1f s", to95[w, v]),
-			base ? sprintf("x %.2f", speed(v) / base) : "-")
-	printf "  %s%-18s %9s %9s   %s%s\n", mark, label[v],
-		percent(start[w, v]), percent(end[w, v]), s,
+	printf "  %s%-18s %9s %11s    %-12s %s%s\n", mark, label[v],
+		percent(start[w, v]), percent(end[w, v]), after(to95[w, v]),
+		sprintf(w == "perf" ? "%-16s " after(together[w, v]) : "%s",
+			base ? sprintf("x %.2f", speed(v) / base) : "-"),
 		mark == "" ? "" : plain
+}
+
+function after(t) {
+	return t == "" || t < 0 ? "never" : sprintf("%.0f s", t)
 }
 
 function cell(v, when, t, i,	n, all, j, s) {
@@ -227,19 +254,21 @@ function map_line(v, when, t,	i, s) {
 
 function heads(	i, s) {
 	for (i = 0; i < nr_nodes; i++)
-		s = s sprintf("%-" (WIDTH + 1) "s", (nr_nodes > 4 ? " n" \
-			: " node ") i) (i + 1 < nr_nodes ? "  " : "")
+		s = s sprintf("%-" (WIDTH + 3) "s", (nr_nodes > 2 ? " n" \
+			: " node ") i)
 	return s
 }
 
-function show_map(v,	t, nr) {
+function show_map(v,	t, nr, head) {
 	nr = nr_threads[w, v, "end"]
 	if (!nr)
 		return
 	WIDTH = nr_nodes > 4 ? 4 : nr_nodes > 2 ? 5 : 10
 	printf "\n  %s, before and after: @ the thread, # its pages\n\n",
 		label[v]
-	printf "  %-10s %-" length(heads()) "s    %s\n", "", heads(), heads()
+	head = sprintf("  %-10s %s  %s", "", heads(), heads())
+	sub(/ +$/, "", head)
+	print head
 	for (t = 0; t < nr && t < 16; t++)
 		printf "  thread %-3d %s    %s\n", t, map_line(v, "start", t),
 			map_line(v, "end", t)
@@ -257,9 +286,9 @@ END {
 		print red "numabal run of work_private gave no result." plain
 		exit 1
 	}
+	ok = got + 0 >= GOAL
 	printf "%s%s: numabal run brought work_private to %s local pages" \
-		" (goal %d %%).%s\n", got >= GOAL ? green : red,
-		got >= GOAL ? "reached" : "NOT reached", percent(got), GOAL,
-		plain
-	exit got < GOAL
+		" (goal %d %%).%s\n", ok ? green : red,
+		ok ? "reached" : "NOT reached", percent(got), GOAL, plain
+	exit !ok
 }

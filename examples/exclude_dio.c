@@ -19,6 +19,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -31,7 +32,7 @@
 /* A file of a known content; direct where its file system can do that. */
 static int open_file(const char *content)
 {
-	char path[] = "exclude_dio.XXXXXX";
+	char path[] = "/var/tmp/exclude_dio.XXXXXX";
 	int fd = mkstemp(path);
 	int direct;
 

@@ -82,8 +82,9 @@ static unsigned int find_eligible(const struct nb_block *b,
 	return pages;
 }
 
-/* Arm one block's part of a step; returns pages armed or -errno. */
-static int arm_part(uint64_t addr, const struct nb_range *step)
+/* Add one block's part of a step; returns pages taken or -errno. */
+static int arm_part(struct nb_arm_batch *batch, uint64_t addr,
+		    const struct nb_range *step)
 {
 	const struct nb_region *r = nb_regions_find(nb_max(addr, step->start));
 	struct nb_range range = *step;
@@ -109,7 +110,12 @@ static int arm_part(uint64_t addr, const struct nb_range *step)
 	pages = find_eligible(b, &range, bits);
 	if (!pages)
 		return 0;
-	err = nb_arm_block(nb.sys, b, bits, &armed);
+	/* How long others wait for mmap_lock: by pages, not by bytes. */
+	batch->max_bytes =
+		b->chunk_shift == NB_BLOCK_SHIFT && nb.thp != NB_THP_NEVER
+			? 8 * NB_BLOCK_BYTES
+			: 2 * NB_BLOCK_BYTES;
+	err = nb_arm_add(batch, b, bits, &armed);
 	if (err)
 		return err;
 	if (!armed)
@@ -127,24 +133,25 @@ static bool may_arm_now(void)
 	       nb_clock_ns() >= atomic_load(&nb.inhibit_until_ns);
 }
 
+/* Everything of a step under one lock: it is 16 MiB at most. */
 static int arm_step(const struct nb_range *step)
 {
+	struct nb_arm_batch batch = {.sys = nb.sys};
 	struct nb_sigstate ss;
-	int pages = 0;
+	int pages = 0, n = 0, err;
 
+	nb_lock(&nb.as_lock, &ss);
+	if (!may_arm_now())
+		n = -EAGAIN;
 	for (uint64_t a = nb_align_down(step->start, NB_BLOCK_BYTES);
-	     a < step->end; a += NB_BLOCK_BYTES) {
-		int n;
-
-		/* Taken anew for each block: nobody waits for long. */
-		nb_lock(&nb.as_lock, &ss);
-		n = may_arm_now() ? arm_part(a, step) : -EAGAIN;
-		nb_unlock(&nb.as_lock, &ss);
-		if (n < 0)
-			return n;
-		pages += n;
+	     a < step->end && n >= 0; a += NB_BLOCK_BYTES) {
+		n = arm_part(&batch, a, step);
+		pages += nb_max(n, 0);
 	}
-	return pages;
+	err = nb_arm_flush(&batch);
+	nb_unlock(&nb.as_lock, &ss);
+	n = nb_min(n, err);
+	return n < 0 ? n : pages;
 }
 
 static int io_uring_vma(const struct nb_vma *vma, const char *name, void *arg)

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 /*
  * Until system calls are guarded, what is armed must be memory that libc and
@@ -56,6 +57,27 @@ static int find_allocator(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+/* NUMABAL_FOLLOW other than exec: programs started from here are on their own.
+ */
+static void leave_environment(void)
+{
+	static const char lib[] = "libnumabal-preload.so";
+	char *v = (char *)nb_config_getenv(environ, "LD_PRELOAD"), *out = v;
+
+	while (v && *v) {
+		size_t len = strcspn(v, " :");
+		size_t with_sep = len + (v[len] != '\0');
+
+		if (!memmem(v, len, lib, sizeof(lib) - 1)) {
+			memmove(out, v, with_sep);
+			out += with_sep;
+		}
+		v += with_sep;
+	}
+	if (out)
+		*out = '\0';
+}
+
 /**
  * nb_hook_start() - see hooks.h for what it does
  *
@@ -64,8 +86,11 @@ static int find_allocator(struct dl_phdr_info *info, size_t size, void *arg)
 void nb_hook_start(void)
 {
 	void *sym = dlsym(RTLD_DEFAULT, "malloc");
+	int err = nb_start(NULL, true);
 
-	if (nb_start(NULL, true) || !nb_is_active())
+	if (!err && nb.cfg.follow != NB_FOLLOW_EXEC)
+		leave_environment();
+	if (err || !nb_is_active())
 		return;
 	dl_iterate_phdr(find_allocator, sym);
 }
@@ -331,6 +356,9 @@ void nb_hook_touch(const void *p, size_t len)
 	const struct nb_region *reg;
 	int err = 0;
 
+	/* NUMABAL_GUARD=off: the user knows that it never happens. */
+	if (nb.cfg.guard == NB_GUARD_OFF)
+		return;
 	if (!bounds(p, len, &r) || nb_range_excluded(r.start, r.end))
 		return;
 	nb_lock(&nb.as_lock, &ss);

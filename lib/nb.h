@@ -84,6 +84,7 @@ struct numabal {
 	uint64_t next_scan_ns;	/* (D) */
 	uint64_t next_tasks_ns; /* (D) */
 	uint64_t scan_cpu_ns;	/* (D) process CPU at the last scan */
+	uint32_t unsettled;	/* (D) passes with a higher ceiling */
 	uint64_t placing_ns;	/* (D) spent on placing memory once */
 	uint64_t base_cost_ns;	/* (D) cost and process CPU ... */
 	uint64_t base_cpu_ns;	/* (D) ... that the ceiling leaves out */
@@ -132,6 +133,7 @@ int nb_disarm_all(void);
 void nb_before_crash(void);
 
 /* stats.c */
+void nb_stats_prepare(void);
 void nb_stats_write_exit(void);
 void nb_stats_collect(struct numabal_stats *st);
 

@@ -30,14 +30,15 @@
 #define POLL_MAX_NS (500 * NB_NSEC_PER_MSEC)
 /* Threads are looked for, and small processes looked at, this often. */
 #define WALK_NS NB_NSEC_PER_SEC
-/*
- * Costs that start-up may run up before the ceiling holds; and in its first
- * passes, in which nearly all of the placing happens, the ceiling is higher.
- * Linux: should_numa_migrate_memory(), the first 4 passes are early life.
- */
+/* Costs that start-up may run up before the ceiling holds. */
 #define COST_BURST_NS (100 * NB_NSEC_PER_MSEC)
-#define EARLY_PASSES 4
-#define EARLY_FACTOR 5
+/*
+ * While memory is being put in its place the ceiling is higher: in the first
+ * passes (Linux: should_numa_migrate_memory() calls 4 of them early life), and
+ * after a change for as long as every pass makes it better.
+ */
+#define UNSETTLED_PASSES 4
+#define UNSETTLED_FACTOR 5
 
 __thread bool nb_creating_daemon __attribute__((tls_model("initial-exec")));
 
@@ -107,18 +108,31 @@ static bool within_budget(uint64_t cpu)
 	uint64_t free_ns = COST_BURST_NS + nb.placing_ns;
 	uint32_t pct = nb.cfg.max_overhead_pct;
 
-	if (nb.scan.scan_seq <= EARLY_PASSES) {
-		pct *= EARLY_FACTOR;
-	} else if (!nb.base_cost_ns) {
-		/* Early life is over: its debts are not carried on. */
-		nb.base_cost_ns = nb_cost_ns();
-		nb.base_cpu_ns = cpu;
-		nb.placing_ns = 0;
-		return true;
-	}
+	if (nb.unsettled)
+		pct *= UNSETTLED_FACTOR;
 	if (pct >= 100 || cost <= free_ns)
 		return true;
 	return !nb_scan_budget_delay(cost - free_ns, cpu - nb.base_cpu_ns, pct);
+}
+
+/* After a pass: is memory in its place, or on its way there? */
+static void note_settling(uint32_t local_before)
+{
+	uint32_t local = atomic_load(&nb.local_permille);
+	bool was = nb.unsettled;
+
+	if (local + 200 < local_before)
+		nb.unsettled = UNSETTLED_PASSES; /* others use it now */
+	else if (local < 900 && local > local_before + 50)
+		nb.unsettled = nb_max(nb.unsettled, 2U);
+	else if (nb.unsettled)
+		nb.unsettled--;
+	if (was == !!nb.unsettled)
+		return;
+	/* The debts of one state are not carried into the other. */
+	nb.base_cost_ns = nb_cost_ns();
+	nb.base_cpu_ns = nb_process_cpu_ns();
+	nb.placing_ns = 0;
 }
 
 static bool may_scan(void)
@@ -139,7 +153,10 @@ static void maybe_scan(uint64_t now)
 	nb.rss_bytes = nb_rss_bytes();
 	nb.next_scan_ns = now + nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
 	if (nb.scan.pass_ended) {
+		uint32_t before = atomic_load(&nb.local_permille);
+
 		nb_place_round(now);
+		note_settling(before);
 		nb.scan.pass_ended = false;
 	}
 	if (nb.rss_bytes < nb.cfg.min_rss_mb * NB_MIB || !may_scan() ||
@@ -219,6 +236,7 @@ static void *numabald(void *arg)
 	nb.next_scan_ns = now + nb.cfg.scan_delay_ms * NB_NSEC_PER_MSEC;
 	nb.next_tasks_ns = now;
 	nb.poll_ns = POLL_MAX_NS;
+	nb.unsettled = UNSETTLED_PASSES;
 	nb_rate_limit_init(&nb.rate, nb.cfg.migrate_rate_mbps * NB_MIB, now);
 	while (!atomic_load(&nb.stop) && !alone()) {
 		numabald_pass(nb_clock_ns());

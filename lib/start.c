@@ -142,15 +142,18 @@ static int configure(const struct numabal_opts *opts)
 	if (!err)
 		nb_log_setup((int)nb.cfg.log,
 			     nb.cfg.log_file[0] ? nb.cfg.log_file : NULL);
-	if (nb_config_unknown_env(environ, msg + 256, sizeof(msg) - 256) > 0)
+	if (nb.cfg.mode != NB_MODE_OFF &&
+	    nb_config_unknown_env(environ, msg + 256, sizeof(msg) - 256) > 0)
 		nb_log(NB_LOG_WARN, "%s", msg + 256);
 	if (err) {
 		nb_log(NB_LOG_ERROR, "%s", msg);
 		return err;
 	}
 	err = take_opts(opts);
-	if (!err)
+	if (!err) {
 		display_env();
+		nb_stats_prepare();
+	}
 	configured = !err;
 	return err;
 }

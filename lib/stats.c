@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -18,7 +19,11 @@
 /* Resident pages are counted exactly up to this many, else sampled. */
 #define MAX_QUERY (128 * 1024ULL)
 #define QUERY_BATCH 1024
+#define STDERR_COPY_MIN 200	/* above what programs count on */
 #define TEXT_BYTES (4 * NB_MIB) /* 8,192 tasks of 64 nodes do not fit: cut */
+
+static char start_dir[PATH_MAX]; /* with a '/' at the end */
+static int stderr_fd = -1;
 
 /**
  * nb_stats_collect() - all counters
@@ -156,7 +161,7 @@ void nb_stats_expand_path(const char *tmpl, char *out, size_t size)
 /* Complete or not at all: a reader never sees half an object. */
 static long write_file(const char *path, const char *buf, size_t len)
 {
-	char tmp[NB_CONFIG_STR * 2 + 32];
+	static char tmp[PATH_MAX + NB_CONFIG_STR + 32];
 	struct nb_text t;
 	long fd, err;
 
@@ -199,13 +204,52 @@ static void output_path(char *path, size_t size)
 	struct nb_text t;
 	size_t len;
 
-	nb_stats_expand_path(nb.cfg.stats, path, size);
+	nb_text_init(&t, path, size);
+	if (nb.cfg.stats[0] != '/')
+		nb_text_add(&t, "%s", start_dir);
+	len = nb_min(t.len, size - 1);
+	nb_stats_expand_path(nb.cfg.stats, path + len, size - len);
 	if (nb.root_process || names_process(nb.cfg.stats))
 		return;
 	/* Another process of the same run: not over the first one's. */
 	len = strlen(path);
 	nb_text_init(&t, path + len, size - len);
 	nb_text_add(&t, ".%d", atomic_load(&nb.pid));
+}
+
+/**
+ * nb_stats_prepare() - remember where to write, before the program changes it
+ *
+ * The directory for a relative name; and for standard error a descriptor of
+ * our own, as programs close theirs before they are quite finished.
+ *
+ * Context: start only.
+ */
+void nb_stats_prepare(void)
+{
+	long n;
+
+	if (!nb.cfg.stats[0])
+		return;
+	if (nb.cfg.stats[0] == '-') {
+		stderr_fd = (int)nb_syscall6(SYS_fcntl, 2, F_DUPFD_CLOEXEC,
+					     STDERR_COPY_MIN, 0, 0, 0);
+		return;
+	}
+	n = nb_syscall6(SYS_getcwd, (long)start_dir, sizeof(start_dir) - 2, 0,
+			0, 0, 0);
+	if (n > 1 && start_dir[n - 2] != '/')
+		memcpy(start_dir + n - 1, "/", 2);
+	else if (n <= 0)
+		start_dir[0] = '\0';
+}
+
+static long write_stderr(const char *buf, size_t len)
+{
+	/* Closed by a closefrom() of the program: then 2 is as good. */
+	if (stderr_fd >= 0 && nb_sys_write_all(stderr_fd, buf, len) >= 0)
+		return 0;
+	return nb_sys_write_all(2, buf, len);
 }
 
 /**
@@ -218,7 +262,7 @@ static void output_path(char *path, size_t size)
 void nb_stats_write_exit(void)
 {
 	struct nb_stats_pages pages;
-	char path[NB_CONFIG_STR * 2];
+	static char path[PATH_MAX + NB_CONFIG_STR];
 	bool text = !strcmp(nb.cfg.stats, "-text");
 	struct nb_text t;
 	char *buf;
@@ -237,7 +281,7 @@ void nb_stats_write_exit(void)
 	else
 		nb_stats_json(&t, &pages);
 	if (text || !strcmp(nb.cfg.stats, "-")) {
-		err = nb_sys_write_all(2, buf, nb_min(t.len, TEXT_BYTES - 1));
+		err = write_stderr(buf, nb_min(t.len, TEXT_BYTES - 1));
 	} else {
 		output_path(path, sizeof(path));
 		err = write_file(path, buf, nb_min(t.len, TEXT_BYTES - 1));

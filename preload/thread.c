@@ -29,6 +29,7 @@
 
 struct start {
 	_Atomic bool used;
+	bool segv_blocked;
 	int token;
 	void *(*fn)(void *);
 	void *arg;
@@ -68,18 +69,32 @@ static void thread_end(void *round)
 		nb_hook_thread_end();
 }
 
+/* A thread inherits its creator's mask, also what that only believes. */
+static void block_segv(void)
+{
+	sigset_t set, filtered;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGSEGV);
+	nb_hook_sigmask(SIG_BLOCK, &set, &filtered);
+}
+
 static void *thread_begin(void *arg)
 {
-	struct start s = { .fn = ((struct start *)arg)->fn,
-			   .arg = ((struct start *)arg)->arg,
-			   .token = ((struct start *)arg)->token };
+	struct start *s = arg;
+	void *(*fn)(void *) = s->fn;
+	void *fn_arg = s->arg;
+	bool segv_blocked = s->segv_blocked;
+	int token = s->token;
 
-	start_put(arg);
-	nb_hook_thread_begin(s.token);
+	start_put(s);
+	nb_hook_thread_begin(token);
+	if (segv_blocked)
+		block_segv();
 	if (have_key)
 		pthread_setspecific(
 			end_key, (void *)(PTHREAD_DESTRUCTOR_ITERATIONS - 1UL));
-	return s.fn(s.arg);
+	return fn(fn_arg);
 }
 
 void nb_threads_start(void)
@@ -116,6 +131,7 @@ NB_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 		return real(pthread_create)(thread, attr, fn, arg);
 	s->fn = fn;
 	s->arg = arg;
+	s->segv_blocked = nb_hook_sigmask(SIG_BLOCK, NULL, NULL);
 	s->token = nb_hook_thread_token();
 	err = real(pthread_create)(thread, attr, thread_begin, s);
 	if (err)

@@ -8,8 +8,8 @@
  * PROT_READ | PROT_WRITE.
  *
  * Invariants:
- * 1. Between nb_arm_block()'s mprotect and the ARMED mark the chunk is
- *    ARMING: nobody else touches its protection, a fault waits.
+ * 1. Between nb_arm_add() and the end of nb_arm_flush() a chunk is ARMING:
+ *    nobody else touches its protection, a fault waits.
  * 2. A chunk is marked NONE only after mprotect(2) gave the access back.
  * 3. After nb_disarm_range() no chunk of the range is armed, and no
  *    mprotect(2) of another thread on it is under way.
@@ -44,36 +44,102 @@ static void set_run(struct nb_block *b, unsigned int i, unsigned int end,
 				      memory_order_release);
 }
 
-static int arm_run(const struct nb_sys *sys, struct nb_block *b, unsigned int i,
-		   unsigned int end)
+/* What nb_arm_flush() found out about its run. */
+static void mark_run(uint64_t start, uint64_t end, enum nb_chunk_state to)
 {
-	uint64_t start = nb_chunk_start(b, i);
-	uint64_t len = (uint64_t)(end - i) << b->chunk_shift;
-	long err = sys->mprotect(start, len, PROT_NONE);
+	while (start < end) {
+		struct nb_block *b = nb_block_find(start);
+		uint64_t stop = nb_min(end, b->start + NB_BLOCK_BYTES);
+		unsigned int first = nb_chunk_index(b, start);
+		unsigned int nr =
+			(unsigned int)((stop - start) >> b->chunk_shift);
 
+		set_run(b, first, first + nr, to);
+		if (to == NB_CHUNK_NONE)
+			atomic_fetch_sub(&b->nr_armed, nr);
+		start = stop;
+	}
+}
+
+/**
+ * nb_arm_flush() - arm what nb_arm_add() has gathered
+ * @batch: the run of chunks; empty afterwards.
+ *
+ * Context: numabald, with the as lock held since the first nb_arm_add().
+ * Return: 0, or -errno of mprotect(2).
+ */
+int nb_arm_flush(struct nb_arm_batch *batch)
+{
+	const struct nb_sys *sys = batch->sys;
+	uint64_t start = batch->start, len = batch->end - batch->start;
+	long err;
+
+	if (!len)
+		return 0;
+	batch->start = batch->end;
+	err = sys->mprotect(start, len, PROT_NONE);
 	if (!err) {
-		set_run(b, i, end, NB_CHUNK_ARMED);
+		mark_run(start, start + len, NB_CHUNK_ARMED);
 		return 0;
 	}
 	/* A part may have been changed before it failed. */
-	if (sys->mprotect(start, len, ACCESS)) {
+	if (sys->mprotect(start, len, ACCESS))
 		/* Perhaps not accessible: then a fault gives it back. */
-		set_run(b, i, end, NB_CHUNK_ARMED);
-		return (int)err;
-	}
-	set_run(b, i, end, NB_CHUNK_NONE);
-	atomic_fetch_sub(&b->nr_armed, end - i);
+		mark_run(start, start + len, NB_CHUNK_ARMED);
+	else
+		mark_run(start, start + len, NB_CHUNK_NONE);
 	return (int)err;
 }
 
 /**
- * nb_arm_block() - arm some chunks of a block
+ * nb_arm_add() - add chunks of a block to a batch
+ * @batch: the batch; neighbours become one mprotect(2), over block ends too,
+ *	up to its max_bytes.
+ * @b: the block.
+ * @eligible: a bit per chunk: may it be armed?
+ * @nr_armed: out: chunks of the block that were taken.
+ *
+ * Chunks that are armed, excluded or being given back stay as they are.  Those
+ * taken are ARMING until nb_arm_flush().
+ *
+ * Context: numabald, with the as lock held.
+ * Return: 0, or -errno of mprotect(2) on what was gathered before.
+ */
+int nb_arm_add(struct nb_arm_batch *batch, struct nb_block *b,
+	       const uint64_t *eligible, unsigned int *nr_armed)
+{
+	*nr_armed = 0;
+	for (unsigned int i = 0; i < b->nr_chunks; i++) {
+		uint64_t start = nb_chunk_start(b, i);
+		int err;
+
+		if (!(eligible[i / 64] >> i % 64 & 1))
+			continue;
+		if (batch->end != start ||
+		    batch->end - batch->start >= batch->max_bytes) {
+			err = nb_arm_flush(batch);
+			if (err)
+				return err;
+			batch->start = start;
+			batch->end = start;
+		}
+		atomic_fetch_add(&b->nr_armed, 1);
+		if (!move_state(b, i, NB_CHUNK_NONE, NB_CHUNK_ARMING)) {
+			atomic_fetch_sub(&b->nr_armed, 1);
+			continue;
+		}
+		batch->end = start + nb_chunk_bytes(b);
+		++*nr_armed;
+	}
+	return 0;
+}
+
+/**
+ * nb_arm_block() - arm some chunks of one block
  * @sys: system calls.
  * @b: the block.
  * @eligible: a bit per chunk: may it be armed?
  * @nr_armed: out: chunks that were armed now.
- *
- * Chunks that are armed, excluded or being given back stay as they are.
  *
  * Context: numabald, with the as lock held.
  * Return: 0, or -errno of mprotect(2).
@@ -81,32 +147,10 @@ static int arm_run(const struct nb_sys *sys, struct nb_block *b, unsigned int i,
 int nb_arm_block(const struct nb_sys *sys, struct nb_block *b,
 		 const uint64_t *eligible, unsigned int *nr_armed)
 {
-	unsigned int i = 0, end;
+	struct nb_arm_batch batch = {.sys = sys, .max_bytes = NB_BLOCK_BYTES};
+	int err = nb_arm_add(&batch, b, eligible, nr_armed);
 
-	*nr_armed = 0;
-	while (i < b->nr_chunks) {
-		int err;
-
-		end = i;
-		while (end < b->nr_chunks &&
-		       eligible[end / 64] >> end % 64 & 1) {
-			atomic_fetch_add(&b->nr_armed, 1);
-			if (!move_state(b, end, NB_CHUNK_NONE,
-					NB_CHUNK_ARMING)) {
-				atomic_fetch_sub(&b->nr_armed, 1);
-				break;
-			}
-			end++;
-		}
-		if (end > i) {
-			err = arm_run(sys, b, i, end);
-			if (err)
-				return err;
-			*nr_armed += end - i;
-		}
-		i = end + 1;
-	}
-	return 0;
+	return err ? err : nb_arm_flush(&batch);
 }
 
 /* The armed chunks before and after chunk @i, in its block, become BUSY. */
@@ -130,13 +174,14 @@ static long give_back(const struct nb_sys *sys, struct nb_block *b,
 				 (uint64_t)(end - first) << b->chunk_shift,
 				 ACCESS);
 
-	if (err) {
-		set_run(b, first, end, NB_CHUNK_ARMED);
-		return err;
+	for (; first < end; first++) {
+		/* Not if nb_forget_range() was faster. */
+		if (move_state(b, first, NB_CHUNK_BUSY,
+			       err ? NB_CHUNK_ARMED : NB_CHUNK_NONE) &&
+		    !err)
+			atomic_fetch_sub(&b->nr_armed, 1);
 	}
-	set_run(b, first, end, NB_CHUNK_NONE);
-	atomic_fetch_sub(&b->nr_armed, end - first);
-	return 0;
+	return err;
 }
 
 /**
@@ -221,10 +266,9 @@ static void part_of(const struct nb_block *b, uint64_t start, uint64_t end,
 	*last = end < block_end ? nb_chunk_index(b, end - 1) + 1 : b->nr_chunks;
 }
 
-#define for_each_block(b, addr, start, end)                                    \
-	for ((addr) = nb_align_down((start), NB_BLOCK_BYTES); (addr) < (end);  \
-	     (addr) += NB_BLOCK_BYTES)                                         \
-		if (((b) = nb_block_find(addr)) != NULL)
+#define for_each_block(b, start, end)                                          \
+	for ((b) = nb_block_next((start), (end)); (b);                         \
+	     (b) = nb_block_next((b)->start + NB_BLOCK_BYTES, (end)))
 
 /**
  * nb_disarm_range() - give back every armed chunk that overlaps a range
@@ -240,10 +284,9 @@ int nb_disarm_range(const struct nb_sys *sys, uint64_t start, uint64_t end)
 {
 	unsigned int first, last;
 	struct nb_block *b;
-	uint64_t addr;
 	int err = 0;
 
-	for_each_block(b, addr, start, end)
+	for_each_block(b, start, end)
 	{
 		int e;
 
@@ -270,21 +313,22 @@ void nb_forget_range(uint64_t start, uint64_t end, bool forget_excluded)
 {
 	unsigned int first, last;
 	struct nb_block *b;
-	uint64_t addr;
 
-	for_each_block(b, addr, start, end)
+	for_each_block(b, start, end)
 	{
 		part_of(b, start, end, &first, &last);
 		for (; first < last; first++) {
-			uint8_t old = atomic_load(&b->state[first]);
+			uint8_t old;
 
 			b->data[first] = 0;
-			if (old == NB_CHUNK_NONE ||
-			    (old == NB_CHUNK_EXCLUDED && !forget_excluded))
-				continue;
-			if (old != NB_CHUNK_EXCLUDED)
+			do {
+				old = atomic_load(&b->state[first]);
+			} while (
+				old != NB_CHUNK_NONE &&
+				(old != NB_CHUNK_EXCLUDED || forget_excluded) &&
+				!move_state(b, first, old, NB_CHUNK_NONE));
+			if (old != NB_CHUNK_NONE && old != NB_CHUNK_EXCLUDED)
 				atomic_fetch_sub(&b->nr_armed, 1);
-			atomic_store(&b->state[first], NB_CHUNK_NONE);
 		}
 	}
 }
@@ -357,9 +401,11 @@ bool nb_range_excluded(uint64_t start, uint64_t end)
 bool nb_range_armed(uint64_t start, uint64_t end)
 {
 	struct nb_block *b;
-	uint64_t addr;
 
-	for_each_block(b, addr, start,
-		       end) if (atomic_load(&b->nr_armed)) return true;
+	for_each_block(b, start, end)
+	{
+		if (atomic_load(&b->nr_armed))
+			return true;
+	}
 	return false;
 }

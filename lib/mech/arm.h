@@ -16,6 +16,17 @@ enum nb_disarm {
 	NB_DISARM_FAILED, /* the kernel refused: the access is not back */
 };
 
+/* Neighbouring chunks on their way to one mprotect(2). */
+struct nb_arm_batch {
+	const struct nb_sys *sys;
+	uint64_t max_bytes; /* longest run */
+	uint64_t start;	    /* [start, end) is ARMING */
+	uint64_t end;
+};
+
+int nb_arm_add(struct nb_arm_batch *batch, struct nb_block *b,
+	       const uint64_t *eligible, unsigned int *nr_armed);
+int nb_arm_flush(struct nb_arm_batch *batch);
 int nb_arm_block(const struct nb_sys *sys, struct nb_block *b,
 		 const uint64_t *eligible, unsigned int *nr_armed);
 enum nb_disarm nb_disarm_chunk(const struct nb_sys *sys, struct nb_block *b,

@@ -75,6 +75,39 @@ struct nb_block *nb_block_find(uint64_t addr)
 		memory_order_acquire);
 }
 
+/**
+ * nb_block_next() - the first block that overlaps a range
+ * @addr: first byte.
+ * @end: one past the last; any range, however large.
+ *
+ * Context: any thread, signal handler.
+ * Return: the block, or NULL.
+ */
+struct nb_block *nb_block_next(uint64_t addr, uint64_t end)
+{
+	const uint64_t leaf_bytes = 1ULL << LEAF_SHIFT;
+
+	if (addr >= end)
+		return NULL;
+	end = nb_min(end, 1ULL << NB_VA_BITS);
+	addr = nb_align_down(addr, NB_BLOCK_BYTES);
+	while (root && addr < end) {
+		struct nb_block *b;
+
+		/* acquire: as in nb_block_find() */
+		if (!atomic_load_explicit(&root[addr >> LEAF_SHIFT],
+					  memory_order_acquire)) {
+			addr = nb_align_down(addr, leaf_bytes) + leaf_bytes;
+			continue;
+		}
+		b = nb_block_find(addr);
+		if (b)
+			return b;
+		addr += NB_BLOCK_BYTES;
+	}
+	return NULL;
+}
+
 static struct nb_block *new_block(uint64_t addr, unsigned int chunk_shift)
 {
 	unsigned int nr = 1U << (NB_BLOCK_SHIFT - chunk_shift);

@@ -41,6 +41,7 @@ struct nb_block {
 
 int nb_chunk_table_init(void);
 struct nb_block *nb_block_find(uint64_t addr);
+struct nb_block *nb_block_next(uint64_t addr, uint64_t end);
 struct nb_block *nb_block_get(uint64_t addr, unsigned int chunk_shift);
 uint64_t nb_chunk_table_bytes(void);
 

@@ -22,6 +22,7 @@
 #include "arm.h"
 #include "fault_ring.h"
 
+#include <errno.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -75,12 +76,26 @@ static uint16_t fault_flags(const ucontext_t *uc)
 }
 #endif
 
-static bool accessible_now(uint64_t addr, uint16_t flags)
-{
-	struct nb_vma vma;
+/* Tries at one place when the kernel does not answer. */
+#define BLIND_MAX 64
 
-	if (nb_maps_find(addr, &vma))
+static bool accessible_now(struct nb_slot *slot, uint64_t addr, uint16_t flags)
+{
+	struct timespec ts = {0, 100000};
+	struct nb_vma vma;
+	int err = nb_maps_find(addr, &vma);
+
+	if (err == -ENOENT)
 		return false;
+	if (err) {
+		/* No memory, no descriptor, no /proc: do not judge rashly. */
+		if (!slot || slot->same_fault > BLIND_MAX)
+			return false;
+		nb_syscall6(SYS_nanosleep, (long)&ts, 0, 0, 0, 0, 0);
+		return true;
+	}
+	if (slot)
+		slot->same_fault = 0;
 	if (flags & NB_HF_WRITE)
 		return vma.flags & NB_VMA_WRITE;
 	return vma.flags & NB_VMA_READ;
@@ -91,15 +106,14 @@ static bool lost_race(struct nb_slot *slot, uint64_t ip, uint64_t addr,
 		      uint16_t flags)
 {
 	if (!slot)
-		return accessible_now(addr, flags);
+		return accessible_now(slot, addr, flags);
 	if (slot->last_ip != ip || slot->last_addr != addr)
 		slot->same_fault = 0;
 	slot->last_ip = ip;
 	slot->last_addr = addr;
 	if (++slot->same_fault <= SAME_FAULT_MAX)
 		return true;
-	slot->same_fault = 0;
-	return accessible_now(addr, flags);
+	return accessible_now(slot, addr, flags);
 }
 
 static void wait_for_other(struct nb_slot *slot)

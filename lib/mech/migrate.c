@@ -187,7 +187,7 @@ static int run_window(struct nb_migrate *m, struct nb_page_move *moves,
 		      unsigned int nr, int dst)
 {
 	uint64_t room;
-	long err = query(m, nr);
+	long err = query(m, nr), refused;
 
 	if (err)
 		return (int)err;
@@ -207,13 +207,12 @@ static int run_window(struct nb_migrate *m, struct nb_page_move *moves,
 	}
 	if (!nr)
 		return 0;
-	err = move_batches(m, nr, dst);
-	if (err)
-		return (int)err;
+	refused = move_batches(m, nr, dst);
 	err = query(m, nr);
-	if (err)
-		return (int)err;
-	nr = count_moved(m, moves, nr, dst);
+	if (!err)
+		nr = count_moved(m, moves, nr, dst);
+	if (refused || err)
+		return (int)(refused ? refused : err);
 	for (unsigned int i = 0; i < nr; i++) {
 		moves[m->owner[i]].nr_failed++;
 		moves[m->owner[i]].why = NB_WHY_PAGE_FAILED;

@@ -117,7 +117,11 @@ struct nb_slot *nb_slot_self(void)
 		return NULL;
 	tid = (int)nb_sys_gettid();
 	i = find(tid);
-	if (i < 0) {
+	if (i >= 0) {
+		/* A thread that is gone had our id: ours is another life. */
+		atomic_store(&slots[i].gone, 0);
+		atomic_store(&slots[i].task, atomic_fetch_add(&next_task, 1));
+	} else {
 		i = find(-tid);
 		expected = -tid;
 		if (i >= 0 && !atomic_compare_exchange_strong(&slots[i].tid,

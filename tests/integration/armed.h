@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For plain programs that tests run under the preload library: memory that is
+ * known to be armed at this moment, and a table of cases to run.
+ *
+ * That memory is armed is read from /proc/self/maps, as any program could.
+ * With NB_PLAIN set (a run without numabal, to compare) nothing is waited for.
+ */
+#ifndef ARMED_H
+#define ARMED_H
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUF_BYTES ((size_t)8 << 20)
+#define WAIT_S 20
+
+#define CHECK(cond)                                                            \
+	do {                                                                   \
+		if (!(cond)) {                                                 \
+			fprintf(stderr, "%s:%d: not true: %s (errno %m)\n",    \
+				__FILE__, __LINE__, #cond);                    \
+			return false;                                          \
+		}                                                              \
+	} while (0)
+
+struct armed_case {
+	const char *name;
+	bool (*fn)(void);
+};
+
+/* Is the page of @p without access, as far as the kernel knows? */
+static inline bool is_armed(const void *p)
+{
+	char text[256 * 1024];
+	size_t n = 0;
+	int fd = open("/proc/self/maps", O_RDONLY);
+	ssize_t r;
+
+	if (fd < 0)
+		return false;
+	while (n < sizeof(text) - 1 &&
+	       (r = read(fd, text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)r;
+	close(fd);
+	text[n] = '\0';
+	for (char *line = text; line && *line;) {
+		unsigned long start, end;
+		char prot[5];
+
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, prot) == 3 &&
+		    (uintptr_t)p >= start && (uintptr_t)p < end)
+			return !strcmp(prot, "---p");
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return false;
+}
+
+/* Wait until the page of @p is armed. */
+static inline bool wait_armed(const void *p)
+{
+	time_t until = time(NULL) + WAIT_S;
+
+	if (getenv("NB_PLAIN"))
+		return true;
+	while (!is_armed(p)) {
+		if (time(NULL) > until) {
+			fprintf(stderr, "was never armed\n");
+			return false;
+		}
+	}
+	return true;
+}
+
+/* A mapping filled with a pattern that depends on the page. */
+static inline unsigned char *new_buffer(size_t bytes)
+{
+	unsigned char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		exit(99);
+	for (size_t i = 0; i < bytes; i += 512)
+		p[i] = (unsigned char)(i / 512 * 7);
+	return p;
+}
+
+static inline bool pattern_ok(const unsigned char *p, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += 512)
+		if (p[i] != (unsigned char)(i / 512 * 7))
+			return false;
+	return true;
+}
+
+/* The same, armed. */
+static inline unsigned char *armed_buffer(void)
+{
+	unsigned char *p = new_buffer(BUF_BYTES);
+
+	if (!wait_armed(p) || !wait_armed(p + BUF_BYTES - 4096))
+		exit(98);
+	return p;
+}
+
+static inline int run_cases(const struct armed_case *c, int argc, char **argv)
+{
+	int bad = 0, ran = 0;
+
+	for (; c->name; c++) {
+		bool wanted = argc < 2, ok;
+
+		for (int i = 1; i < argc; i++)
+			wanted |= !strcmp(argv[i], c->name);
+		if (!wanted)
+			continue;
+		ran++;
+		ok = c->fn();
+		bad += !ok;
+		printf("%s %s\n", ok ? "ok  " : "FAIL", c->name);
+		fflush(stdout);
+	}
+	return bad || !ran;
+}
+
+#endif /* ARMED_H */

@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# timeout: 900
+#
+# Topology 2node: the cases below, in one boot.
+
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here" || exit 1
+exec ./run-guest.sh -t 240 2node -- \
+	cases/private.sh \
+	cases/locked.sh \
+	cases/full.sh \
+	cases/pinned.sh \
+	cases/explicit.sh \
+	cases/phase.sh \
+	cases/perf.sh

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mech/slot.c: who gets which slot, and who gives it back.
+ */
+#include "../../lib/mech/fault_ring.h"
+#include "../../lib/mech/slot.h"
+#include "../../lib/plat/arena.h"
+#include "../../lib/plat/sys.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* No thread has such an id: they end at 2^22. */
+#define NOBODY 10000000
+
+static struct nb_slot *table;
+
+static int setup(void **state)
+{
+	(void)state;
+	nb_slots_after_fork();
+	if (table)
+		nb_arena_unmap(table, NB_MAX_SLOTS * sizeof(*table));
+	table = nb_arena_map(NB_MAX_SLOTS * sizeof(*table));
+	nb_slots_init(table);
+	return table ? 0 : -1;
+}
+
+static int index_of(const struct nb_slot *s)
+{
+	return (int)(s - table);
+}
+
+static void test_before_init(void **state)
+{
+	(void)state;
+	assert_null(nb_slot_self());
+	assert_null(nb_slot_self_existing());
+	assert_int_equal(nb_slots_used(), 0);
+	assert_int_equal(nb_slot_find(1), -1);
+	nb_slots_after_fork();
+}
+
+static void test_take(void **state)
+{
+	struct nb_slot *s;
+	int tid = (int)nb_sys_gettid();
+
+	(void)state;
+	assert_null(nb_slot_self_existing());
+	assert_int_equal(nb_slots_used(), 0);
+	s = nb_slot_self();
+	assert_non_null(s);
+	assert_ptr_equal(nb_slot_self(), s);
+	assert_ptr_equal(nb_slot_self_existing(), s);
+	assert_int_equal(nb_slot_tid(s), tid);
+	assert_int_equal(nb_slots_used(), 1);
+	assert_int_equal(nb_slot_find(tid), index_of(s));
+	assert_ptr_equal(nb_slot_at(index_of(s)), s);
+	assert_int_equal(nb_slot_find(tid + NOBODY), -1);
+	assert_true(atomic_load(&s->task) != 0);
+}
+
+static void test_note_found(void **state)
+{
+	int tid = (int)nb_sys_gettid(), i, j;
+	uint32_t task;
+
+	(void)state;
+	i = nb_slot_note_found(NOBODY);
+	assert_true(i >= 0);
+	assert_int_equal(nb_slot_note_found(NOBODY), i);
+	assert_int_equal(nb_slot_find(NOBODY), i);
+	assert_int_equal(nb_slot_tid(nb_slot_at(i)), NOBODY);
+	/* found first, then it comes by: the same slot, the same task */
+	i = nb_slot_note_found(tid);
+	task = atomic_load(&nb_slot_at(i)->task);
+	assert_int_equal(atomic_load(&nb_slot_at(i)->tid), -tid);
+	assert_int_equal(index_of(nb_slot_self()), i);
+	assert_int_equal(atomic_load(&nb_slot_at(i)->tid), tid);
+	assert_int_equal(atomic_load(&nb_slot_at(i)->task), task);
+	assert_int_equal(nb_slot_note_found(tid), i);
+	/* both at once made two: the one that was only noted goes */
+	j = nb_slot_note_found(NOBODY + 1);
+	atomic_store(&nb_slot_at(j)->tid, -tid);
+	assert_int_equal(nb_slot_note_found(tid), i);
+	assert_int_equal(nb_slot_tid(nb_slot_at(j)), 0);
+	assert_int_equal(nb_slot_find(tid), i);
+}
+
+static void test_release(void **state)
+{
+	struct nb_hint_fault f = {.addr = 1};
+	struct nb_slot *s = nb_slot_at(nb_slot_note_found(NOBODY));
+	uint32_t task = atomic_load(&s->task);
+
+	(void)state;
+	s->same_fault = 3;
+	s->last_ip = s->last_addr = 7;
+	atomic_store(&s->gone, 1);
+	atomic_store(&s->nr_faults, 5);
+	nb_fault_ring_push(&s->ring, &f);
+	nb_slot_release(index_of(s));
+	assert_int_equal(nb_slot_find(NOBODY), -1);
+	assert_int_equal(nb_slot_note_found(NOBODY + 1), index_of(s));
+	assert_true(atomic_load(&s->task) != task); /* another life */
+	assert_int_equal(nb_fault_ring_fill(&s->ring), 0);
+	assert_int_equal(atomic_load(&s->gone), 0);
+	assert_int_equal(atomic_load(&s->nr_faults), 0);
+	assert_int_equal(s->same_fault, 0);
+	assert_int_equal(nb_slots_used(), 1);
+}
+
+/* The kernel gave a dead thread's id to a new one before numabald saw it. */
+static void test_tid_reused(void **state)
+{
+	int tid = (int)nb_sys_gettid();
+	struct nb_slot *s = nb_slot_at(nb_slot_note_found(NOBODY));
+	uint32_t task = atomic_load(&s->task);
+
+	(void)state;
+	atomic_store(&s->tid, tid);
+	atomic_store(&s->gone, 1);
+	assert_ptr_equal(nb_slot_self(), s);
+	assert_true(atomic_load(&s->task) != task);
+	assert_int_equal(atomic_load(&s->gone), 0);
+}
+
+static void test_after_fork(void **state)
+{
+	struct nb_slot *s;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	nb_slot_note_found(NOBODY);
+	s = nb_slot_self();
+	pid = fork();
+	if (!pid) {
+		bool ok;
+
+		nb_slots_after_fork();
+		ok = !nb_slots_used() && nb_slot_find(NOBODY) < 0 &&
+		     !nb_slot_self_existing() && nb_slot_self() &&
+		     nb_slots_used() == 1 &&
+		     nb_slot_tid(nb_slot_self()) == getpid();
+		_exit(ok ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_ptr_equal(nb_slot_self_existing(), s);
+}
+
+static void *no_slot_left(void *arg)
+{
+	(void)arg;
+	return nb_slot_self();
+}
+
+static void test_exhausted(void **state)
+{
+	pthread_t t;
+	void *ret;
+
+	(void)state;
+	for (int i = 0; i < NB_MAX_SLOTS - 1; i++)
+		atomic_store(&nb_slot_at(i)->tid, NOBODY + i);
+	assert_int_equal(nb_slot_note_found(NOBODY + 20000), NB_MAX_SLOTS - 1);
+	assert_int_equal(nb_slots_used(), NB_MAX_SLOTS);
+	assert_int_equal(nb_slot_note_found(NOBODY + 20001), -1);
+	assert_int_equal(nb_slot_note_found(NOBODY + 20000), NB_MAX_SLOTS - 1);
+	assert_int_equal(pthread_create(&t, NULL, no_slot_left, NULL), 0);
+	pthread_join(t, &ret);
+	assert_null(ret);
+	nb_slot_release(1234);
+	assert_int_equal(pthread_create(&t, NULL, no_slot_left, NULL), 0);
+	pthread_join(t, &ret);
+	assert_ptr_equal(ret, nb_slot_at(1234));
+}
+
+/* ---- a thousand threads, alive together ---------------------------------- */
+
+#define NR_THREADS 1000
+
+static pthread_barrier_t all_in;
+
+static void *one_of_many(void *arg)
+{
+	struct nb_slot *s = nb_slot_self();
+	struct nb_hint_fault f = {.addr = (uint64_t)nb_sys_gettid()};
+
+	(void)arg;
+	if (s && s == nb_slot_self())
+		nb_fault_ring_push(&s->ring, &f);
+	pthread_barrier_wait(&all_in);
+	return s;
+}
+
+static void test_thousand_threads(void **state)
+{
+	static pthread_t t[NR_THREADS];
+	static char seen[NB_MAX_SLOTS];
+	pthread_attr_t attr;
+	int nr = 0;
+
+	(void)state;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 128 * 1024);
+	pthread_barrier_init(&all_in, NULL, NR_THREADS + 1);
+	for (; nr < NR_THREADS; nr++)
+		if (pthread_create(&t[nr], &attr, one_of_many, NULL))
+			break;
+	assert_int_equal(nr, NR_THREADS);
+	/* numabald's walk at the same time */
+	for (int i = 0; i < 5; i++)
+		assert_true(nb_slot_note_found(NOBODY) >= 0);
+	pthread_barrier_wait(&all_in);
+	for (int i = 0; i < NR_THREADS; i++) {
+		struct nb_hint_fault f;
+		struct nb_slot *s;
+		void *ret;
+
+		pthread_join(t[i], &ret);
+		s = ret;
+		assert_non_null(s);
+		assert_int_equal(seen[index_of(s)]++, 0);
+		assert_true(nb_fault_ring_pop(&s->ring, &f));
+		assert_int_equal(f.addr, nb_slot_tid(s));
+	}
+	assert_int_equal(nb_slots_used(), NR_THREADS + 1);
+	pthread_barrier_destroy(&all_in);
+	pthread_attr_destroy(&attr);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_before_init),
+		cmocka_unit_test_setup(test_take, setup),
+		cmocka_unit_test_setup(test_note_found, setup),
+		cmocka_unit_test_setup(test_release, setup),
+		cmocka_unit_test_setup(test_tid_reused, setup),
+		cmocka_unit_test_setup(test_after_fork, setup),
+		cmocka_unit_test_setup(test_exhausted, setup),
+		cmocka_unit_test_setup(test_thousand_threads, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
