@@ -4,8 +4,8 @@
 # and the tables and node maps of each workload when that is complete.
 #
 # -v tty=1 rewrites the progress line in place, -v color=1 uses colour, -v
-# guest=1 marks speeds as not meant. Exit: 1 when numabal left work_private
-# below 95 % local pages, or when that was never measured.
+# guest=1 marks speeds as not meant. Exit: 2 when a run failed; 1 when numabal
+# left work_private below 95 % local pages, or when that was never measured.
 
 BEGIN {
 	GOAL = 95
@@ -79,7 +79,7 @@ $1 == "@skip" {
 $1 == "@end" {
 	flush_line()
 	if ($2 != 0) {
-		failed[w, v] = $2
+		nr_failed++
 		printf "  %s%s ended with exit status %s%s\n", red, label[v],
 			$2, plain
 	}
@@ -259,19 +259,29 @@ function heads(	i, s) {
 	return s
 }
 
-function show_map(v,	t, nr, head) {
+function show_map(v,	nr) {
 	nr = nr_threads[w, v, "end"]
 	if (!nr)
 		return
 	WIDTH = nr_nodes > 4 ? 4 : nr_nodes > 2 ? 5 : 10
-	printf "\n  %s, before and after: @ the thread, # its pages\n\n",
+	printf "\n  %s, before and after: @ the thread, # its pages\n",
 		label[v]
-	head = sprintf("  %-10s %s  %s", "", heads(), heads())
+	if (nr_nodes > 4) {
+		rows(v, "start", "", nr)
+		rows(v, "end", "", nr)
+	} else {
+		rows(v, "start", "end", nr)
+	}
+}
+
+# One map, or two side by side.
+function rows(v, left, right, nr,	t, head) {
+	head = sprintf("  %-10s %s  %s", "", heads(), right ? heads() : "")
 	sub(/ +$/, "", head)
-	print head
+	print "\n" head
 	for (t = 0; t < nr && t < 16; t++)
-		printf "  thread %-3d %s    %s\n", t, map_line(v, "start", t),
-			map_line(v, "end", t)
+		printf "  thread %-3d %s%s\n", t, map_line(v, left, t),
+			right ? "    " map_line(v, right, t) : ""
 	if (nr > t)
 		printf "  ... and %d more\n", nr - t
 }
@@ -290,5 +300,5 @@ END {
 	printf "%s%s: numabal run brought work_private to %s local pages" \
 		" (goal %d %%).%s\n", ok ? green : red,
 		ok ? "reached" : "NOT reached", percent(got), GOAL, plain
-	exit !ok
+	exit nr_failed ? 2 : !ok
 }

@@ -18,6 +18,7 @@
 /* The machine's CPU times at the last round. */
 static struct nb_cpu_times *times, *times_before;
 static struct nb_task_place place;
+static uint32_t nr_rounds;
 
 static int init(void)
 {
@@ -28,6 +29,16 @@ static int init(void)
 	times_before = nb_arena_alloc(bytes);
 	times = nb_arena_alloc(bytes);
 	return times && times_before ? 0 : -ENOMEM;
+}
+
+/* @idle: thousandths of CPUs. */
+static void set_idle(struct nb_node_load *l, uint64_t idle)
+{
+	uint64_t all = l->nr_cpus * 1000ULL;
+
+	/* Four fifths of a CPU's time is a free CPU. */
+	l->nr_idle = (uint32_t)((idle + 200) / 1000);
+	l->busy_milli = (uint32_t)(all - nb_min(all, idle));
 }
 
 /* Idle CPUs of each node since the last round, in thousandths summed up. */
@@ -55,8 +66,7 @@ static void load_idle(void)
 			idle[nid] += (b->idle - a->idle) * 1000 / total;
 	}
 	nb_for_each_nid (nid, &nb.topo.has_cpu)
-		/* Four fifths of a CPU's time is a free CPU. */
-		place.load[nid].nr_idle = (uint32_t)((idle[nid] + 200) / 1000);
+		set_idle(&place.load[nid], idle[nid]);
 	memcpy(times_before, times, (size_t)nb.topo.nr_cpus * sizeof(*times));
 }
 
@@ -74,6 +84,9 @@ static void load_threads(void)
 		l->nr_running++;
 		l->run_ns += t->d_run_ns;
 		l->wait_ns += t->d_wait_ns;
+		if (t->d_ns)
+			l->own_milli +=
+				(uint32_t)(t->d_run_ns * 1000 / t->d_ns);
 	}
 }
 
@@ -145,6 +158,22 @@ static void place_all(void)
 		place_one(t, i);
 }
 
+/*
+ * A coin for each process and round: equal processes that compete for a node
+ * would otherwise all do the same at the same time, for ever.
+ */
+static bool take_turn(void)
+{
+	uint64_t x = (uint64_t)atomic_load(&nb.pid) << 32 | ++nr_rounds;
+
+	/* The finaliser of MurmurHash3: every bit of x reaches bit 0. */
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdULL;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ULL;
+	return (x ^ x >> 33) & 1;
+}
+
 /**
  * nb_place_round() - decay, choose preferred nodes, move threads
  * @now_ns: the time.
@@ -163,6 +192,7 @@ void nb_place_round(uint64_t now_ns)
 	memset(&place, 0, sizeof(place));
 	place.topo = &nb.topo;
 	place.nodes = nb.cfg.nodes;
+	place.turn = take_turn();
 	nb_tasks_sample(now_ns);
 	load_idle();
 	load_threads();

@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Without huge pages, chunks are a 1/4096 of a region, within these bounds. */
 #define CHUNK_SHIFT_SMALL 16 /* 64 KiB */
@@ -107,6 +108,15 @@ int nb_regions_add(uint64_t start, uint64_t end, uint32_t flags,
 	return 0;
 }
 
+/* No room in the table: nobody would give it back any more. */
+static void drop(const struct nb_region *r)
+{
+	if (nb_disarm_range(nb.sys, r->start, r->end) &&
+	    !nb.sys->mprotect(r->start, r->end - r->start,
+			      PROT_READ | PROT_WRITE))
+		nb_forget_range(r->start, r->end, false);
+}
+
 static void remove_range(uint64_t start, uint64_t end)
 {
 	int i = lower_bound(start);
@@ -117,7 +127,8 @@ static void remove_range(uint64_t start, uint64_t end)
 		if (r->start < start && r->end > end) {
 			r->end = start;
 			tail.start = end;
-			insert_at(i + 1, &tail); /* full: tail is lost */
+			if (insert_at(i + 1, &tail))
+				drop(&tail);
 			return;
 		}
 		if (r->start < start) {

@@ -28,7 +28,7 @@ static const struct {
 	const char *name;
 	int need;
 } symbols[NB_NR_REAL] = {
-#define NB_REAL(name, need) [NB_REAL_##name] = { #name, need },
+#define NB_REAL(name, need) [NB_REAL_##name] = {#name, need},
 #include "real.def"
 #undef NB_REAL
 };
@@ -117,8 +117,7 @@ bool nb_is_shared_child(void)
 /* In a child with memory of its own. */
 void nb_note_fork(void)
 {
-	atomic_store_explicit(&owner, getpid(),
-			      memory_order_relaxed);
+	atomic_store_explicit(&owner, getpid(), memory_order_relaxed);
 }
 
 __attribute__((constructor)) static void preload_start(void)

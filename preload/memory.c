@@ -45,7 +45,7 @@ static void *map(const long *a, const void *caller)
 NB_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
 		     off_t off)
 {
-	const long a[] = { (long)addr, (long)len, prot, flags, fd, off };
+	const long a[] = {(long)addr, (long)len, prot, flags, fd, off};
 
 	if (!nb_hook_active())
 		return real(mmap)(addr, len, prot, flags, fd, off);
@@ -55,7 +55,7 @@ NB_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
 NB_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd,
 		       off64_t off)
 {
-	const long a[] = { (long)addr, (long)len, prot, flags, fd, off };
+	const long a[] = {(long)addr, (long)len, prot, flags, fd, off};
 
 	if (!nb_hook_active())
 		return real(mmap64)(addr, len, prot, flags, fd, off);

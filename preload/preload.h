@@ -19,9 +19,9 @@
 
 #include "../lib/hooks.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>

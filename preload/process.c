@@ -108,7 +108,7 @@ static bool shares_memory_for_good(unsigned long flags)
 
 NB_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
-	struct child c = { fn, arg };
+	struct child c = {fn, arg};
 	void *parent_tid, *tls, *child_tid;
 	va_list ap;
 	int r;
@@ -234,8 +234,8 @@ static void exec_begin(struct inherit *in)
 
 	nb_hook_exec_begin();
 	in->blocked = nb_hook_sigmask(SIG_BLOCK, NULL, NULL);
-	in->ignored = nb_hook_sigsegv_action(NULL, &act) &&
-		      act.sa_handler == SIG_IGN;
+	in->ignored =
+		nb_hook_sigsegv_action(NULL, &act) && act.sa_handler == SIG_IGN;
 	if (in->ignored)
 		real(sigaction)(SIGSEGV, &act, &in->ours);
 	if (in->blocked) {

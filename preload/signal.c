@@ -71,8 +71,8 @@ static bool segv_action(const struct sigaction *act, struct sigaction *old)
 /* What was set, after a sigaction() of another signal that succeeded. */
 static void note_mask(int sig, bool set, bool masked, sigset_t *old)
 {
-	if (old && atomic_load_explicit(&segv_masked[sig],
-					memory_order_relaxed))
+	if (old &&
+	    atomic_load_explicit(&segv_masked[sig], memory_order_relaxed))
 		sigaddset(old, SIGSEGV);
 	if (set && !nb_is_shared_child())
 		atomic_store_explicit(&segv_masked[sig], masked,
@@ -127,7 +127,7 @@ void nb_signals_start(void)
 /* signal() and its kin, as sigaction() with fixed flags. */
 static __sighandler_t set_segv(__sighandler_t handler, int flags, bool self)
 {
-	struct sigaction act = { .sa_flags = flags }, old;
+	struct sigaction act = {.sa_flags = flags}, old;
 
 	if (handler == SIG_ERR) {
 		errno = EINVAL;
@@ -260,8 +260,9 @@ static bool filter_mask(int how, const sigset_t *set, sigset_t *filtered)
 {
 	bool was = nb_hook_sigmask(SIG_BLOCK, NULL, NULL);
 	bool in = has_segv(set);
-	bool want = how == SIG_SETMASK ? in : how == SIG_BLOCK ? was || in :
-								 was && !in;
+	bool want = how == SIG_SETMASK ? in
+		    : how == SIG_BLOCK ? was || in
+				       : was && !in;
 
 	*filtered = *set;
 	/* The flag of a vfork child's thread is its parent's. */
@@ -292,8 +293,8 @@ static int change_mask(bool libc_thread, int how, const sigset_t *set,
 	} else {
 		was = nb_hook_sigmask(SIG_BLOCK, NULL, NULL);
 	}
-	r = libc_thread ? real(pthread_sigmask)(how, set, old) :
-			  real(sigprocmask)(how, set, old);
+	r = libc_thread ? real(pthread_sigmask)(how, set, old)
+			: real(sigprocmask)(how, set, old);
 	if (!r && old)
 		nb_hook_sigmask_old(was, old);
 	return r;

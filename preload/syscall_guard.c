@@ -97,7 +97,7 @@ struct args {
 /* clang-format on */
 
 static const struct args args_of[] = {
-#define NB_ARGS(name, ...) [SYS_##name] = { { __VA_ARGS__ } },
+#define NB_ARGS(name, ...) [SYS_##name] = {{__VA_ARGS__}},
 #include "syscall_args.def"
 #undef NB_ARGS
 };
@@ -228,12 +228,12 @@ static void touch_args(const struct args *t, const long *a)
 #undef fputs_unlocked
 
 #define BY(name) (&args_of[SYS_##name])
-#define OWN(...) (&(const struct args){ { __VA_ARGS__ } })
+#define OWN(...) (&(const struct args){{__VA_ARGS__}})
 
 #define TOUCH(args, ...)                                                       \
 	do {                                                                   \
 		if (nb_hook_active()) {                                        \
-			const long a_[] = { __VA_ARGS__ };                     \
+			const long a_[] = {__VA_ARGS__};                       \
                                                                                \
 			touch_args(args, a_);                                  \
 		}                                                              \
@@ -359,7 +359,7 @@ NB_EXPORT int lio_listio(int mode, struct aiocb *const list[], int n,
 			 struct sigevent *sev)
 {
 	for (int i = 0; nb_hook_active() && i < n; i++) {
-		const long a[] = { (long)list[i] };
+		const long a[] = {(long)list[i]};
 
 		touch_args(OWN(AIO(0)), a);
 	}

@@ -12,6 +12,7 @@
  */
 #include "affinity.h"
 
+#include "../base/parse.h"
 #include "../plat/arena.h"
 #include "../plat/lock.h"
 #include "slot.h"
@@ -58,28 +59,64 @@ static bool pin_mask(const struct nb_affinity *a, int nid,
 	return !nb_cpus_empty(mask);
 }
 
-/* Invariant 1: notice masks set behind our back. */
+/*
+ * Invariant 1: is the kernel's answer @now the wish, or the pin?  It leaves
+ * out CPUs that are not @usable.
+ */
+static bool explained(struct nb_affinity *a, const struct nb_cpumask *now,
+		      const struct nb_cpumask *usable)
+{
+	struct nb_cpumask eff;
+
+	if (a->pinned_nid != NB_NO_NODE && pin_mask(a, a->pinned_nid, &eff)) {
+		nb_cpus_and(&eff, &eff, usable);
+		if (nb_cpus_equal(now, &eff))
+			return true;
+	}
+	nb_cpus_and(&eff, &a->wish, usable);
+	if (!nb_cpus_equal(now, &a->wish) && !nb_cpus_equal(now, &eff))
+		return false;
+	a->pinned_nid = NB_NO_NODE;
+	return true;
+}
+
+/* The CPUs of cpus_allowed that are switched on; false: not told. */
+static bool read_usable(struct nb_cpumask *usable)
+{
+	char buf[1024];
+	size_t len = 0;
+
+	if (sys->read_file("/sys/devices/system/cpu/online", buf, sizeof(buf)) <
+	    0)
+		return false;
+	while (buf[len] && buf[len] != '\n')
+		len++;
+	buf[len] = '\0';
+	if (nb_parse_cpulist(buf, usable))
+		return false;
+	nb_cpus_and(usable, usable, &topo->cpus_allowed);
+	return true;
+}
+
+/* Notice masks set behind our back. */
 static int refresh(struct nb_affinity *a, pid_t tid)
 {
-	struct nb_cpumask now, pin;
+	struct nb_cpumask now, usable;
 	long err = sys->sched_getaffinity(tid, &now);
+	bool told;
 
 	if (err < 0)
 		return (int)err;
-	if (a->known) {
-		struct nb_cpumask eff;
-
-		/* The kernel keeps only CPUs that exist. */
-		nb_cpus_and(&eff, &a->wish, &topo->cpus_allowed);
-		if (nb_cpus_equal(&now, &a->wish) || nb_cpus_equal(&now, &eff))
-			return 0;
-		if (a->pinned_nid != NB_NO_NODE &&
-		    pin_mask(a, a->pinned_nid, &pin) &&
-		    nb_cpus_equal(&now, &pin))
-			return 0;
-	}
+	if (a->known && explained(a, &now, &topo->cpus_allowed))
+		return 0;
+	/* A CPU that was unplugged is nobody's choice. */
+	told = !nb_cpus_subset(&topo->cpus_allowed, &now) &&
+	       read_usable(&usable);
+	if (told && a->known && explained(a, &now, &usable))
+		return 0;
 	a->pinned_nid = NB_NO_NODE;
-	set_known(a, &now);
+	set_known(a, told && nb_cpus_equal(&now, &usable) ? &topo->cpus_allowed
+							  : &now);
 	return 0;
 }
 

@@ -133,13 +133,20 @@ int nb_sigchain_install(void)
  */
 int nb_sigchain_remove(void)
 {
+	struct nb_ksigaction act;
 	struct nb_sigstate ss;
 	long err;
 
 	if (!atomic_exchange(&installed, false))
 		return 0;
 	nb_lock(&action_lock, &ss);
-	err = rt_sigaction(&actions[atomic_load(&current_action)], NULL);
+	act = actions[atomic_load(&current_action)];
+	/* An action set since has none: that is libc's part, otherwise. */
+	if (!act.restorer) {
+		act.restorer = RESTORER;
+		act.flags |= RESTORER_FLAG;
+	}
+	err = rt_sigaction(&act, NULL);
 	nb_unlock(&action_lock, &ss);
 	return (int)err;
 }

@@ -15,6 +15,11 @@
  * Both use the same idea of "idle elsewhere", so that one does not undo what
  * the other did: a node is never filled beyond its CPUs while others idle.
  *
+ * Other processes place their threads at the same time and do not talk to us.
+ * Where two compete for a node, the one that uses more of its CPUs may bring
+ * further threads there and the other gives way; between equals it is a matter
+ * of turn, which differs between processes and rounds (the caller's business).
+ *
  * Owns nothing: numabald makes a struct nb_task_place for each round.
  *
  * Differs from Linux (task_numa_migrate()):
@@ -83,6 +88,36 @@ bool nb_node_overloaded(const struct nb_task_place *tp, int nid)
 	return load->wait_ns > load->run_ns / 3 && nr_free_elsewhere(tp, nid);
 }
 
+/* A quarter of a CPU more or less: no difference. */
+#define EVEN_MILLI 250
+
+/*
+ * Do we have the better claim to a node: more of its CPUs than all other
+ * programs together?
+ */
+static bool better_claim(const struct nb_task_place *tp, int nid)
+{
+	const struct nb_node_load *load = &tp->load[nid];
+	uint32_t own = load->own_milli;
+	uint32_t others = load->busy_milli - nb_min(load->busy_milli, own);
+
+	if (others <= EVEN_MILLI || own > others + EVEN_MILLI)
+		return true;
+	return own + EVEN_MILLI >= others && tp->turn;
+}
+
+/* ... or the worse one: then it is we who give way. */
+static bool worse_claim(const struct nb_task_place *tp, int nid)
+{
+	const struct nb_node_load *load = &tp->load[nid];
+	uint32_t own = load->own_milli;
+	uint32_t others = load->busy_milli - nb_min(load->busy_milli, own);
+
+	if (others <= EVEN_MILLI || own + EVEN_MILLI < others)
+		return true;
+	return own <= others + EVEN_MILLI && tp->turn;
+}
+
 /* How many threads an overloaded node releases in a round, at most. */
 static uint32_t relief_limit(const struct nb_task_place *tp, int nid)
 {
@@ -143,6 +178,8 @@ static bool has_room(const struct nb_task_place *tp, int nid)
 
 	if (nr_free(tp, nid))
 		return true;
+	if (!better_claim(tp, nid))
+		return false;
 	if (tp->nr_leaving[nid])
 		stay--;
 	return stay + nr_foreign(&tp->load[nid]) < capacity(tp, nid);
@@ -198,7 +235,7 @@ static bool relieve(struct nb_task_place *tp, const struct nb_task_view *task)
 {
 	int nid = task->pinned_nid;
 
-	if (!nb_node_overloaded(tp, nid) ||
+	if (!nb_node_overloaded(tp, nid) || !worse_claim(tp, nid) ||
 	    tp->relieved[nid] >= relief_limit(tp, nid))
 		return false;
 	uncount(tp, task);

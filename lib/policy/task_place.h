@@ -15,6 +15,8 @@ struct nb_node_load {
 	uint32_t nr_running; /* own threads that ran there */
 	uint64_t run_ns;     /* time those threads ran ... */
 	uint64_t wait_ns;    /* ... and waited for a CPU */
+	uint32_t own_milli;  /* CPUs that they used, in thousandths */
+	uint32_t busy_milli; /* CPUs in use by anybody; 0: not known */
 };
 
 struct nb_task_view {
@@ -35,6 +37,7 @@ struct nb_task_place {
 	const struct nb_topology *topo;
 	struct nb_nodemask nodes; /* nodes that numabal may use */
 	struct nb_node_load load[NB_MAX_NODES];
+	bool turn; /* this process may go first, where two are equal */
 
 	uint32_t relieved[NB_MAX_NODES];   /* released in this round */
 	uint32_t planned[NB_MAX_NODES];	   /* moves in planned this round */

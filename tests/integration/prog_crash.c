@@ -28,8 +28,7 @@ static unsigned char *bad_address(const char *name)
 	memset(p, 1, BUF_BYTES);
 	if (!wait_armed(p))
 		exit(98);
-	mprotect(p, BUF_BYTES,
-		 strcmp(name, "none") ? PROT_READ : PROT_NONE);
+	mprotect(p, BUF_BYTES, strcmp(name, "none") ? PROT_READ : PROT_NONE);
 	return p + 4242;
 }
 
@@ -48,7 +47,7 @@ static void crash(const char *name)
 {
 	unsigned char *armed = armed_buffer();
 	volatile unsigned char *bad = bad_address(name);
-	struct sigaction sa = { .sa_flags = (int)SA_RESETHAND };
+	struct sigaction sa = {.sa_flags = (int)SA_RESETHAND};
 	sigset_t set;
 	pthread_t th;
 
@@ -79,7 +78,7 @@ static void crash(const char *name)
 
 static int watch(pid_t pid)
 {
-	siginfo_t info, last = { .si_code = 0 };
+	siginfo_t info, last = {.si_code = 0};
 	bool first = true;
 	int st = 0;
 	pid_t tid;

@@ -39,7 +39,7 @@ static struct ends new_pipe(void)
 
 	if (pipe(fd))
 		exit(97);
-	return (struct ends){ fd[0], fd[1] };
+	return (struct ends){fd[0], fd[1]};
 }
 
 static struct ends new_sockets(int type)
@@ -48,7 +48,7 @@ static struct ends new_sockets(int type)
 
 	if (socketpair(AF_UNIX, type, 0, fd))
 		exit(97);
-	return (struct ends){ fd[0], fd[1] };
+	return (struct ends){fd[0], fd[1]};
 }
 
 static void drop(struct ends e, void *p)
@@ -74,9 +74,9 @@ enum how_in {
 
 static ssize_t get(enum how_in how, int fd, void *p)
 {
-	struct iovec iov[2] = { { p, 1000 },
-				{ (char *)p + 1000, sizeof(text) - 1000 } };
-	struct mmsghdr msg = { .msg_hdr = { .msg_iov = iov, .msg_iovlen = 2 } };
+	struct iovec iov[2] = {{p, 1000},
+			       {(char *)p + 1000, sizeof(text) - 1000}};
+	struct mmsghdr msg = {.msg_hdr = {.msg_iov = iov, .msg_iovlen = 2}};
 
 	switch (how) {
 	case READ:
@@ -94,9 +94,9 @@ static ssize_t get(enum how_in how, int fd, void *p)
 	case RECVMSG:
 		return recvmsg(fd, &msg.msg_hdr, 0);
 	case RECVMMSG:
-		return recvmmsg(fd, &msg, 1, 0, NULL) == 1 ?
-			       (ssize_t)msg.msg_len :
-			       -1;
+		return recvmmsg(fd, &msg, 1, 0, NULL) == 1
+			       ? (ssize_t)msg.msg_len
+			       : -1;
 	default:
 		return syscall(SYS_read, fd, p, sizeof(text));
 	}
@@ -122,9 +122,9 @@ static bool receive(void)
 
 static ssize_t put(int how, int fd, void *p)
 {
-	struct iovec iov[2] = { { p, 1000 },
-				{ (char *)p + 1000, sizeof(text) - 1000 } };
-	struct mmsghdr msg = { .msg_hdr = { .msg_iov = iov, .msg_iovlen = 2 } };
+	struct iovec iov[2] = {{p, 1000},
+			       {(char *)p + 1000, sizeof(text) - 1000}};
+	struct mmsghdr msg = {.msg_hdr = {.msg_iov = iov, .msg_iovlen = 2}};
 
 	switch (how) {
 	case 0:
@@ -138,8 +138,8 @@ static ssize_t put(int how, int fd, void *p)
 	case 4:
 		return sendmsg(fd, &msg.msg_hdr, 0);
 	case 5:
-		return sendmmsg(fd, &msg, 1, 0) == 1 ? (ssize_t)msg.msg_len :
-						       -1;
+		return sendmmsg(fd, &msg, 1, 0) == 1 ? (ssize_t)msg.msg_len
+						     : -1;
 	default:
 		return syscall(SYS_write, fd, p, sizeof(text));
 	}
@@ -171,13 +171,14 @@ static bool at_offset(void)
 
 	for (int how = 0; how < 5; how++) {
 		unsigned char *p = armed_buffer();
-		struct iovec iov = { p + AT, sizeof(text) };
+		struct iovec iov = {p + AT, sizeof(text)};
 		ssize_t n;
 
 		if (how == 0)
 			n = pread(fd, p + AT, sizeof(text), 4096);
 		else if (how == 1)
-			n = __pread_chk(fd, p + AT, sizeof(text), 4096, 1 << 20);
+			n = __pread_chk(fd, p + AT, sizeof(text), 4096,
+					1 << 20);
 		else if (how == 2)
 			n = preadv(fd, &iov, 1, 4096);
 		else if (how == 3)
@@ -284,13 +285,13 @@ static bool waiting(void)
 		unsigned char *p = armed_buffer();
 		struct pollfd *pfd = (void *)p;
 		fd_set *set = (void *)p;
-		struct epoll_event *ev = (void *)p, add = { .events = EPOLLIN };
+		struct epoll_event *ev = (void *)p, add = {.events = EPOLLIN};
 		int ep = epoll_create1(0), *status = (int *)p, r;
 		pid_t pid;
 
 		CHECK(!epoll_ctl(ep, EPOLL_CTL_ADD, e.in, &add));
 		if (how == 0 || how == 1)
-			*pfd = (struct pollfd){ .fd = e.in, .events = POLLIN };
+			*pfd = (struct pollfd){.fd = e.in, .events = POLLIN};
 		if (how == 2) {
 			FD_ZERO(set);
 			FD_SET(e.in, set);
@@ -369,7 +370,7 @@ static bool blocked(void)
 {
 	for (int i = 0; i < 5; i++) {
 		struct ends e = new_pipe();
-		struct reader r = { .fd = e.in, .p = new_buffer(BUF_BYTES) };
+		struct reader r = {.fd = e.in, .p = new_buffer(BUF_BYTES)};
 		unsigned char *other = new_buffer(BUF_BYTES);
 		pthread_t th;
 
@@ -425,15 +426,15 @@ static bool make_file(void)
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
-		{ "receive", receive },
-		{ "send", send_out },
-		{ "at-offset", at_offset },
-		{ "stdio", stdio },
-		{ "paths", paths },
-		{ "waiting", waiting },
-		{ "blocked", blocked },
-		{ "bad-address", bad_address },
-		{ NULL, NULL },
+		{"receive", receive},
+		{"send", send_out},
+		{"at-offset", at_offset},
+		{"stdio", stdio},
+		{"paths", paths},
+		{"waiting", waiting},
+		{"blocked", blocked},
+		{"bad-address", bad_address},
+		{NULL, NULL},
 	};
 	int bad = 1;
 

@@ -57,8 +57,8 @@ static bool replaced(void)
 {
 	unsigned char *p = armed_buffer(), *q;
 
-	q = mmap(p, BUF_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-		 -1, 0);
+	q = mmap(p, BUF_BYTES, PROT_READ,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	CHECK(q == p);
 	for (size_t i = 0; i < BUF_BYTES; i += 4096)
 		CHECK(q[i] == 0);
@@ -73,6 +73,34 @@ static bool replaced(void)
 	      errno == ENOMEM);
 	CHECK(p[0] == 5 && p[BUF_BYTES - 1] == 5);
 	munmap(p, BUF_BYTES);
+	return true;
+}
+
+/* Memory that took the place of what is gone keeps its own protection. */
+static bool reused(void)
+{
+	int zero = open("/dev/zero", O_RDONLY);
+
+	for (int i = 0; i < 3; i++) {
+		unsigned char *p = armed_buffer(), *other = armed_buffer(), *q;
+
+		CHECK(!munmap(p, BUF_BYTES));
+		q = mmap(p, BUF_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+		CHECK(q == p);
+		for (size_t k = 0; k < BUF_BYTES; k += 4096)
+			CHECK(q[k] == 0);
+		for (int pass = 0; pass < 4; pass++) {
+			CHECK(wait_armed(other));
+			CHECK(!is_armed(q));
+			CHECK(pattern_ok(other, BUF_BYTES));
+		}
+		for (size_t k = 0; k < BUF_BYTES; k += 65536)
+			CHECK(read(zero, q + k, 1) == -1 && errno == EFAULT);
+		munmap(q, BUF_BYTES);
+		munmap(other, BUF_BYTES);
+	}
+	close(zero);
 	return true;
 }
 
@@ -102,11 +130,16 @@ static bool advised(void)
 	      (unsigned char)((BUF_BYTES - 512) / 512 * 7));
 	munmap(p, BUF_BYTES);
 #ifdef MADV_POPULATE_WRITE
-	p = armed_buffer();
-	if (madvise(p, BUF_BYTES, MADV_POPULATE_WRITE))
-		CHECK(errno == EINVAL); /* before Linux 5.14 */
-	CHECK(pattern_ok(p, BUF_BYTES));
-	munmap(p, BUF_BYTES);
+	p = new_buffer(4096);
+	/* Linux 5.14 has it. */
+	if (!madvise(p, 4096, MADV_POPULATE_WRITE)) {
+		unsigned char *q = armed_buffer();
+
+		CHECK(!madvise(q, BUF_BYTES, MADV_POPULATE_WRITE));
+		CHECK(pattern_ok(q, BUF_BYTES));
+		munmap(q, BUF_BYTES);
+	}
+	munmap(p, 4096);
 #endif
 	return true;
 }
@@ -155,8 +188,7 @@ static void fill(unsigned char *p, size_t len, unsigned int seed)
 static bool is_filled(const unsigned char *p, size_t len, unsigned int seed)
 {
 	for (size_t i = 0; i < len; i += 1024)
-		if (*(const unsigned int *)(p + i) !=
-		    (seed ^ (unsigned int)i))
+		if (*(const unsigned int *)(p + i) != (seed ^ (unsigned int)i))
 			return false;
 	return true;
 }
@@ -256,10 +288,11 @@ static bool counts(void)
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
-		{ "moves", moves },	  { "replaced", replaced },
-		{ "locked", locked },	  { "advised", advised },
-		{ "policies", policies }, { "churns", churns },
-		{ "counts", counts },	  { NULL, NULL },
+		{"moves", moves},     {"replaced", replaced},
+		{"reused", reused},   {"locked", locked},
+		{"advised", advised}, {"policies", policies},
+		{"churns", churns},   {"counts", counts},
+		{NULL, NULL},
 	};
 
 	return run_cases(cases, argc, argv);

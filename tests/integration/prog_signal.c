@@ -44,7 +44,7 @@ static void on_segv(int sig)
 
 static bool install(int flags)
 {
-	struct sigaction sa = { .sa_flags = SA_SIGINFO | flags };
+	struct sigaction sa = {.sa_flags = SA_SIGINFO | flags};
 
 	sa.sa_sigaction = on_segv_info;
 	sigfillset(&sa.sa_mask);
@@ -229,7 +229,7 @@ static void on_usr1(int sig)
 /* Handlers of other signals whose mask has SIGSEGV. */
 static bool other_masks(void)
 {
-	struct sigaction sa = { .sa_flags = SA_RESTART }, old;
+	struct sigaction sa = {.sa_flags = SA_RESTART}, old;
 	unsigned char *p = armed_buffer();
 
 	touched = p;
@@ -256,8 +256,8 @@ static bool other_masks(void)
 /* Calls that wait with a mask of their own; a handler runs under it. */
 static bool waiting_masks(void)
 {
-	struct sigaction sa = { .sa_flags = 0 };
-	struct timespec ts = { 5, 0 };
+	struct sigaction sa = {.sa_flags = 0};
+	struct timespec ts = {5, 0};
 	sigset_t mask, usr1;
 	int ep = epoll_create1(0);
 
@@ -301,9 +301,9 @@ static void *blocked_thread(void *arg)
 {
 	unsigned char *p = arg;
 
-	return segv_blocked() && wait_armed(p) && pattern_ok(p, BUF_BYTES) ?
-		       NULL :
-		       p;
+	return segv_blocked() && wait_armed(p) && pattern_ok(p, BUF_BYTES)
+		       ? NULL
+		       : p;
 }
 
 static bool inherited(void)
@@ -327,8 +327,8 @@ static bool inherited(void)
 static bool altstack(void)
 {
 	unsigned char *p = armed_buffer(), *q = armed_buffer();
-	stack_t ss = { .ss_sp = p, .ss_size = 1 << 16 }, old;
-	struct sigaction sa = { .sa_flags = SA_ONSTACK };
+	stack_t ss = {.ss_sp = p, .ss_size = 1 << 16}, old;
+	struct sigaction sa = {.sa_flags = SA_ONSTACK};
 
 	CHECK(!sigaltstack(&ss, NULL));
 	CHECK(!sigaltstack(NULL, &old));
@@ -363,7 +363,7 @@ struct kernel_action {
 static bool raw_action(void)
 {
 	unsigned char *p = armed_buffer();
-	struct kernel_action was = { 0 }, dfl = { 0 }, now = { 0 };
+	struct kernel_action was = {0}, dfl = {0}, now = {0};
 
 	CHECK(install(0));
 	CHECK(!syscall(SYS_rt_sigaction, SIGSEGV, NULL, &was, 8L));
@@ -380,19 +380,19 @@ static bool raw_action(void)
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
-		{ "recovers", recovers },
-		{ "nodefer", nodefer },
-		{ "resethand", resethand },
-		{ "signal", by_signal },
-		{ "mprotect", own_mprotect },
-		{ "blocked", blocked },
-		{ "sent", sent },
-		{ "other-masks", other_masks },
-		{ "waiting-masks", waiting_masks },
-		{ "inherited", inherited },
-		{ "altstack", altstack },
-		{ "raw", raw_action },
-		{ NULL, NULL },
+		{"recovers", recovers},
+		{"nodefer", nodefer},
+		{"resethand", resethand},
+		{"signal", by_signal},
+		{"mprotect", own_mprotect},
+		{"blocked", blocked},
+		{"sent", sent},
+		{"other-masks", other_masks},
+		{"waiting-masks", waiting_masks},
+		{"inherited", inherited},
+		{"altstack", altstack},
+		{"raw", raw_action},
+		{NULL, NULL},
 	};
 
 	return run_cases(cases, argc, argv);

@@ -7,5 +7,6 @@
 # shellcheck source=tests/integration/preload.sh
 . "$(dirname "$0")/preload.sh"
 
-run_cases prog_memory moves replaced locked advised policies churns counts
+run_cases prog_memory moves replaced reused locked advised policies \
+	churns counts
 exit "$bad"

@@ -8,5 +8,5 @@
 
 type -P shellcheck > /dev/null || lint_skip "no shellcheck"
 mapfile -t files < <(script_files)
-shellcheck -x -f gcc "${files[@]}" || lint_bad=1
+shellcheck -x -P SCRIPTDIR -f gcc "${files[@]}" || lint_bad=1
 lint_end

@@ -24,7 +24,7 @@ static int setup(void **state)
 	tp.topo = &topo;
 	tp.nodes.bits = 7;
 	for (int n = 0; n < 3; n++)
-		tp.load[n] = (struct nb_node_load){4, 4, 0, 0, 0};
+		tp.load[n] = (struct nb_node_load){.nr_cpus = 4, .nr_idle = 4};
 	return 0;
 }
 
@@ -413,8 +413,12 @@ static void random_round(uint64_t *seed, struct nb_task_view *v, size_t nr)
 		uint32_t cpus = (uint32_t)prng_below(seed, 5);
 
 		tp.load[n] = (struct nb_node_load){
-			cpus, (uint32_t)prng_below(seed, cpus + 1), 0,
-			prng_below(seed, 1000), prng_below(seed, 1000)};
+			.nr_cpus = cpus,
+			.nr_idle = (uint32_t)prng_below(seed, cpus + 1),
+			.run_ns = prng_below(seed, 1000),
+			.wait_ns = prng_below(seed, 1000),
+			.own_milli = (uint32_t)prng_below(seed, 4000),
+			.busy_milli = (uint32_t)prng_below(seed, 4000)};
 	}
 	for (size_t i = 0; i < nr; i++) {
 		v[i] = view((int)prng_below(seed, 4) - 1,
