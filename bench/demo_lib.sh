@@ -96,18 +96,18 @@ sample_workers() # PID
 		"${files[@]}" 2> /dev/null
 }
 
-# Every two seconds, as work_* --map does, until the process ends. Not before
-# the memory is there.
-watch_perf() # PID MB
+# Every two seconds, as work_* --map does, until the process ends. Only while
+# all threads and all memory are there.
+watch_perf() # PID MB THREADS
 {
 	local start=$SECONDS
 
 	while sleep 2 && [ -d "/proc/$1/task" ]; do
 		sample_workers "$1" | awk -v t=$((SECONDS - start)) \
-			-v need=$(($2 * 230)) '
+			-v need=$(($2 * 230)) -v threads="$3" '
 		$1 == "MAP" { map[n++] = $0; if ($NF < need) small = 1 }
 		END {
-			for (i = 0; i < n && !small; i++) {
+			for (i = 0; n == threads && i < n && !small; i++) {
 				sub(/ total=.*/, "", map[i])
 				sub(/when=-/, "when=" t, map[i])
 				print map[i]

@@ -40,7 +40,7 @@ run() # WORKLOAD VARIANT SECONDS COMMAND...
 	"$@" 2>&1 &
 	pid=$!
 	if [ "$w" = perf ]; then
-		watch_perf "$pid" "$perf_mb" &
+		watch_perf "$pid" "$perf_mb" "$threads" &
 	fi
 	wait "$pid"
 	rc=$?
@@ -118,9 +118,10 @@ case " $only " in *" perf "*)
 		-P "$perf_mb" --thp 1
 	echo "@about perf $NR_NODES processes of $threads_per_node threads," \
 		"each process with $perf_mb MiB, all starts on one node"
+	most=$((secs * 3 / 2))
 	unbalanced perf "$short" "$@" -s "$short" -zZ0qc
-	by_numabal perf "$secs" "$@" -s "$secs" -zZ0qc
-	by_kernel perf "$secs" "$@" -s "$secs" -zZ0qc
+	by_numabal perf "$most" "$@" -s "$most" -zZ0qc
+	by_kernel perf "$most" "$@" -s "$most" -zZ0qc
 	# Not -0: that binds the memory to the first node.
 	run perf hand $((short / 2)) "$@" -s $((short / 2)) -zZqc \
 		-C "$(bind_list cpus "$threads_per_node")" \

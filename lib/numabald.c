@@ -278,6 +278,9 @@ int nb_daemon_start(void)
 	nb_signals_block(&ss);
 	nb_creating_daemon = true;
 	err = pthread_create(&nb.thread, &attr, numabald, NULL);
+	/* The program's thread-local storage may not fit into that stack. */
+	if (err == EINVAL)
+		err = pthread_create(&nb.thread, NULL, numabald, NULL);
 	nb_creating_daemon = false;
 	nb_signals_restore(&ss);
 	pthread_attr_destroy(&attr);

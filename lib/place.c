@@ -138,6 +138,7 @@ static void place_one(struct nb_task *t, int slot)
 	else
 		why = nb_task_place(&place, &v, &nid);
 	atomic_fetch_add_explicit(&nb.why_count[why], 1, memory_order_relaxed);
+	t->place_why = (uint16_t)why;
 	if (nb_why_is_yes(why))
 		act(t, slot, why, nid);
 }

@@ -130,6 +130,15 @@ static enum nb_why may_not_move(const struct sample *s)
 	return NB_WHY_NONE;
 }
 
+/* Will the next placement bring the thread to its preferred node? */
+static bool task_free(const struct nb_task *t)
+{
+	if (!nb.cfg.move_tasks || nb.tasks_off || nb.cfg.mode != NB_MODE_ON)
+		return false;
+	return t->place_why == NB_WHY_TASK_PREFERRED ||
+	       (t->place_why == NB_WHY_TASK_STAY && t->running);
+}
+
 static enum nb_why decide(struct sample *s, uint64_t now_ns)
 {
 	struct nb_numa_faults *nf = nb_task_faults(s->task);
@@ -138,6 +147,7 @@ static enum nb_why decide(struct sample *s, uint64_t now_ns)
 		.cpu_nid = s->fault.nid,
 		.last = s->last,
 		.numa_preferred_nid = nf ? nf->numa_preferred_nid : NB_NO_NODE,
+		.task_free = task_free(s->task),
 		.task_scan_seq = nf ? nf->numa_scan_seq : 0,
 		.nodes = nb.cfg.nodes,
 	};

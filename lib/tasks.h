@@ -17,6 +17,7 @@ struct nb_task {
 	bool seen;		  /* (D) by the walk under way */
 	bool running;		  /* (D) used a CPU lately */
 	int16_t current_nid;	  /* (D) */
+	uint16_t place_why;	  /* (D) enum nb_why of the last round */
 	uint32_t hold;		  /* (D) rounds until it may be pinned */
 	uint32_t moves;		  /* (D) times that we re-pinned it */
 	uint64_t run_ns, wait_ns; /* (D) schedstat at the last round */

@@ -20,6 +20,7 @@
 	/* a page, no */                                                       \
 	X(PAGE_LOCAL, "already on the node of its user", 0)                    \
 	X(PAGE_TWO_STAGE, "not used twice in a row from that node", 0)         \
+	X(PAGE_TASK_FOLLOWS, "its user is about to go to another node", 0)     \
 	X(PAGE_NO_MEMORY_NODE, "the node of the user has no memory", 0)        \
 	X(PAGE_NOT_ALLOWED, "the node is outside the allowed set", 0)          \
 	X(PAGE_NO_NODE, "node of page or thread unknown", 0)                   \

@@ -238,9 +238,12 @@ int nb_migrate_run(struct nb_migrate *m, struct nb_page_move *moves,
 	int err;
 
 	sort_moves(moves, nr);
+	/* First of all: an error leaves some of them unvisited. */
 	for (unsigned int i = 0; i < nr; i++) {
 		moves[i].nr_moved = 0;
 		moves[i].nr_failed = 0;
+	}
+	for (unsigned int i = 0; i < nr; i++) {
 		for (uint64_t a = moves[i].start; a < moves[i].end;
 		     a += m->page_bytes) {
 			m->pages[fill] = (void *)a;

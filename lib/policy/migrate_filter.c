@@ -17,6 +17,8 @@
  *   what deals a team's memory out to the nodes of its threads, each of which
  *   then prefers to stay where it is.  Private memory moves one pass later, or
  *   not at all, as threads have gone to it by then.
+ * - While the user can still be brought to its preferred node, nothing follows
+ *   it to where it happens to run: the kernel moves both, the memory at once.
  * - Neither tiers nor groups: rules G3, G8 and G9 of should_numa_migrate_
  *   memory() have no counterpart here.
  * - The node's memory is checked before the allowed set: the kernel's allowed
@@ -50,6 +52,11 @@ enum nb_why nb_migrate_filter(const struct nb_migrate_query *q,
 	if (!nb_node_isset(&q->nodes, target) ||
 	    !nb_node_isset(&t->mems_allowed, target))
 		return NB_WHY_PAGE_NOT_ALLOWED;
+
+	/* It is cheaper to move the thread than all of its memory. */
+	if (q->task_free && nb_node_valid(q->numa_preferred_nid) &&
+	    q->numa_preferred_nid != target)
+		return NB_WHY_PAGE_TASK_FOLLOWS;
 
 	/*
 	 * One use says where a page was used, not by whom alone: moving it then

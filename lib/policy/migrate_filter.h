@@ -13,7 +13,8 @@ struct nb_migrate_query {
 	int page_nid; /* where the page is */
 	int cpu_nid;  /* where its user runs: the target */
 	struct nb_last_user last;
-	int numa_preferred_nid;	  /* of the user, or NB_NO_NODE */
+	int numa_preferred_nid; /* of the user, or NB_NO_NODE */
+	bool task_free; /* the user may be moved to its preferred node */
 	uint64_t task_scan_seq;	  /* passes the user has seen */
 	struct nb_nodemask nodes; /* nodes that numabal may use */
 };

@@ -15,8 +15,12 @@
 #define NR_THREADS 4
 #define CHURN_S 3
 
+/* Thread-local storage takes its place from every thread's stack. */
+static __thread volatile char large_tls[300 * 1024];
+
 static bool moves(void)
 {
+	large_tls[0]++;
 	for (int how = 0; how < 4; how++) {
 		unsigned char *p = armed_buffer(), *q, *old = p;
 		size_t len = how == 0 ? BUF_BYTES * 2 : BUF_BYTES;

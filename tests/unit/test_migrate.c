@@ -257,16 +257,20 @@ static void test_each_call_fails(void **state)
 
 static void test_refused_half_way(void **state)
 {
-	struct nb_page_move moves[] = {mv(0, 600, 1)};
+	struct nb_page_move moves[] = {mv(0, 600, 1), mv(700, 1, 1)};
 
 	(void)state;
 	m.batch_pages = 200;
-	fake_fail(FAKE_MOVE_PAGES, 3, EPERM); /* query, batch, here */
-	assert_int_equal(nb_migrate_run(&m, moves, 1), -EPERM);
+	moves[1].dst_nid = 2;
+	moves[1].nr_moved = moves[1].nr_failed = 99; /* of another time */
+	fake_fail(FAKE_MOVE_PAGES, 3, EPERM);	     /* query, batch, here */
+	assert_int_equal(nb_migrate_run(&m, moves, 2), -EPERM);
 	check_range(0, 200, 1);
 	check_range(200, 400, 0);
 	assert_int_equal(moves[0].nr_moved, 200);
 	assert_int_equal(m.nr_moved, 200);
+	assert_int_equal(moves[1].nr_moved, 0);
+	assert_int_equal(moves[1].nr_failed, 0);
 }
 
 /* Whole-call errors that are about pages do not end anything. */

@@ -126,6 +126,23 @@ static void used_twice_by_one_thread(void **state)
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_PRIVATE);
 }
 
+static void the_thread_moves_first(void **state)
+{
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.task_free = true; /* but it is on its preferred node */
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_PRIVATE);
+	q.numa_preferred_nid = 0;
+	assert_int_equal(nb_migrate_filter(&q, &topo),
+			 NB_WHY_PAGE_TASK_FOLLOWS);
+	q.task_free = false;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_PRIVATE);
+	q.task_free = true;
+	q.numa_preferred_nid = NB_NO_NODE;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_PRIVATE);
+}
+
 static void first_use_moves_nothing(void **state)
 {
 	struct nb_migrate_query q = query();
@@ -196,6 +213,7 @@ int main(void)
 		cmocka_unit_test_setup(early_life, setup),
 		cmocka_unit_test_setup(two_stage, setup),
 		cmocka_unit_test_setup(used_twice_by_one_thread, setup),
+		cmocka_unit_test_setup(the_thread_moves_first, setup),
 		cmocka_unit_test_setup(first_use_moves_nothing, setup),
 		cmocka_unit_test_setup(shared_with_an_unknown_last_node, setup),
 		cmocka_unit_test_setup(property_yes_is_safe, setup),

@@ -174,7 +174,7 @@ static void expect_no(enum nb_why why)
 		used(0, BLOCK(3), 1);
 		assert_int_equal(nb_fault_drain(), 1);
 	}
-	assert_int_equal(decided(why), 1);
+	assert_true(decided(why) > 0);
 	assert_int_equal(counted(numa_pages_migrated), 0);
 	check_on(BLOCK(3), BLOCK(3) + CHUNK, 0);
 }
