@@ -70,6 +70,22 @@ static void load_idle(void)
 	memcpy(times_before, times, (size_t)nb.topo.nr_cpus * sizeof(*times));
 }
 
+/* Our own CPU time is not another program's. */
+static void load_self(uint64_t now_ns)
+{
+	static uint64_t cpu_before, ns_before;
+	uint64_t cpu = nb_thread_cpu_ns();
+	int c = -1, nid = NB_NO_NODE;
+
+	nb_sys_getcpu(&c, &nid);
+	if (nb_node_valid(nid) && now_ns > ns_before && cpu >= cpu_before)
+		place.load[nid].own_milli +=
+			(uint32_t)((cpu - cpu_before) * 1000 /
+				   (now_ns - ns_before));
+	cpu_before = cpu;
+	ns_before = now_ns;
+}
+
 static void load_threads(void)
 {
 	struct nb_task *t;
@@ -197,6 +213,7 @@ void nb_place_round(uint64_t now_ns)
 	nb_tasks_sample(now_ns);
 	load_idle();
 	load_threads();
+	load_self(now_ns);
 	nb_for_each_task (t, i) {
 		if (!t->nf)
 			continue;

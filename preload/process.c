@@ -328,6 +328,7 @@ NB_EXPORT int execl(const char *path, const char *arg, ...)
 	va_list ap;
 
 	va_start(ap, arg);
+	/* cppcheck-suppress allocaCalled */
 	argv = alloca((NR_ARGS(ap, arg) + 1) * sizeof(*argv));
 	va_end(ap);
 	va_start(ap, arg);
@@ -342,6 +343,7 @@ NB_EXPORT int execlp(const char *file, const char *arg, ...)
 	va_list ap;
 
 	va_start(ap, arg);
+	/* cppcheck-suppress allocaCalled */
 	argv = alloca((NR_ARGS(ap, arg) + 1) * sizeof(*argv));
 	va_end(ap);
 	va_start(ap, arg);
@@ -356,6 +358,7 @@ NB_EXPORT int execle(const char *path, const char *arg, ...)
 	va_list ap;
 
 	va_start(ap, arg);
+	/* cppcheck-suppress allocaCalled */
 	argv = alloca((NR_ARGS(ap, arg) + 1) * sizeof(*argv));
 	va_end(ap);
 	va_start(ap, arg);

@@ -88,8 +88,20 @@ bool nb_node_overloaded(const struct nb_task_place *tp, int nid)
 	return load->wait_ns > load->run_ns / 3 && nr_free_elsewhere(tp, nid);
 }
 
-/* A quarter of a CPU more or less: no difference. */
-#define EVEN_MILLI 250
+/* Less than a quarter of a CPU: nobody to compete with. */
+#define NOBODY_MILLI 250
+
+/* CPU that other programs use on a node, in thousandths. */
+static uint32_t others_milli(const struct nb_node_load *load)
+{
+	return load->busy_milli - nb_min(load->busy_milli, load->own_milli);
+}
+
+/* Half as much again: less is noise, as others also are the balancers. */
+static bool clearly_more(uint32_t a, uint32_t b)
+{
+	return a > b + b / 2;
+}
 
 /*
  * Do we have the better claim to a node: more of its CPUs than all other
@@ -99,11 +111,11 @@ static bool better_claim(const struct nb_task_place *tp, int nid)
 {
 	const struct nb_node_load *load = &tp->load[nid];
 	uint32_t own = load->own_milli;
-	uint32_t others = load->busy_milli - nb_min(load->busy_milli, own);
+	uint32_t others = others_milli(load);
 
-	if (others <= EVEN_MILLI || own > others + EVEN_MILLI)
+	if (others <= NOBODY_MILLI || clearly_more(own, others))
 		return true;
-	return own + EVEN_MILLI >= others && tp->turn;
+	return !clearly_more(others, own) && tp->turn;
 }
 
 /* ... or the worse one: then it is we who give way. */
@@ -111,11 +123,11 @@ static bool worse_claim(const struct nb_task_place *tp, int nid)
 {
 	const struct nb_node_load *load = &tp->load[nid];
 	uint32_t own = load->own_milli;
-	uint32_t others = load->busy_milli - nb_min(load->busy_milli, own);
+	uint32_t others = others_milli(load);
 
-	if (others <= EVEN_MILLI || own + EVEN_MILLI < others)
+	if (others <= NOBODY_MILLI || clearly_more(others, own))
 		return true;
-	return own <= others + EVEN_MILLI && tp->turn;
+	return !clearly_more(own, others) && tp->turn;
 }
 
 /* How many threads an overloaded node releases in a round, at most. */

@@ -140,7 +140,7 @@ static void the_thread_moves_first(void **state)
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_PRIVATE);
 	q.task_free = true;
 	q.numa_preferred_nid = NB_NO_NODE;
-	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_PRIVATE);
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_EARLY);
 }
 
 static void first_use_moves_nothing(void **state)

@@ -2,9 +2,7 @@
 /*
  * mech/sigchain.c with real signals.  Each case runs in a process of its own,
  * once as the kernel does it and once with numabal between: both must end the
- * same way.  The handlers' part of a case says what happened by its exit code.
- *
- * Without interposers a case tells sigchain of its actions itself.
+ * same way.  Without interposers a case tells sigchain of its actions itself.
  */
 #include "../../lib/mech/chunk.h"
 #include "../../lib/mech/sigchain.h"
@@ -401,8 +399,8 @@ static void test_view(void **state)
 	nb_sigchain_action(&act, &old);
 	assert_true(old.handler == before.handler);
 	nb_sigchain_action(NULL, &now);
-	assert_true(now.handler == act.handler && now.flags == act.flags);
-	assert_true(now.mask & NB_SIG_BIT(SIGUSR1));
+	assert_true(now.handler == act.handler && now.flags == act.flags &&
+		    now.mask & NB_SIG_BIT(SIGUSR1));
 	kernel_action(&now);
 	assert_true(now.handler == ours.handler); /* the kernel's is ours */
 	nb_sigchain_action(&before, NULL);
@@ -410,18 +408,15 @@ static void test_view(void **state)
 	assert_int_equal(nb_sigchain_remove(), 0);
 	kernel_action(&now);
 	assert_true(now.handler == before.handler);
-	assert_false(nb_sigchain_installed());
 }
 
 static void test_block_flag(void **state)
 {
 	(void)state;
-	assert_false(nb_sigchain_blocked());
 	assert_false(nb_sigchain_block(true));
 	assert_true(nb_sigchain_blocked());
-	assert_true(nb_sigchain_block(true));
 	assert_true(nb_sigchain_block(false));
-	assert_false(nb_sigchain_block(false));
+	assert_false(nb_sigchain_blocked());
 }
 
 /* A parent that left SIGSEGV blocked: the program's belief, not the kernel's */

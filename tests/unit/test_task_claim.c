@@ -66,14 +66,14 @@ static enum nb_why queue(uint32_t own_milli, bool turn)
 
 CASE(more_than_the_others_may_fetch)
 {
-	assert_int_equal(join(1126, false), NB_WHY_TASK_PREFERRED);
+	assert_int_equal(join(1201, false), NB_WHY_TASK_PREFERRED);
 	assert_int_equal(join(1750, false), NB_WHY_TASK_PREFERRED);
 	assert_int_equal(join(2500, false), NB_WHY_TASK_PREFERRED);
 }
 
 CASE(less_than_the_others_may_not)
 {
-	assert_int_equal(join(874, true), NB_WHY_TASK_NODE_BUSY);
+	assert_int_equal(join(799, true), NB_WHY_TASK_NODE_BUSY);
 	assert_int_equal(join(0, true), NB_WHY_TASK_NODE_BUSY);
 }
 
@@ -81,19 +81,19 @@ CASE(equals_may_in_their_turn)
 {
 	assert_int_equal(join(1000, true), NB_WHY_TASK_PREFERRED);
 	assert_int_equal(join(1000, false), NB_WHY_TASK_NODE_BUSY);
-	assert_int_equal(join(875, true), NB_WHY_TASK_PREFERRED);
-	assert_int_equal(join(1125, false), NB_WHY_TASK_NODE_BUSY);
+	assert_int_equal(join(800, true), NB_WHY_TASK_PREFERRED);
+	assert_int_equal(join(1200, false), NB_WHY_TASK_NODE_BUSY);
 }
 
 CASE(less_than_the_others_gives_way)
 {
 	assert_int_equal(queue(660, false), NB_WHY_TASK_RELIEF);
-	assert_int_equal(queue(874, false), NB_WHY_TASK_RELIEF);
+	assert_int_equal(queue(799, false), NB_WHY_TASK_RELIEF);
 }
 
 CASE(more_than_the_others_stays)
 {
-	assert_int_equal(queue(1126, true), NB_WHY_TASK_STAY);
+	assert_int_equal(queue(1201, true), NB_WHY_TASK_STAY);
 	assert_int_equal(queue(1340, true), NB_WHY_TASK_STAY);
 }
 
@@ -101,8 +101,8 @@ CASE(equals_give_way_in_their_turn)
 {
 	assert_int_equal(queue(1000, true), NB_WHY_TASK_RELIEF);
 	assert_int_equal(queue(1000, false), NB_WHY_TASK_STAY);
-	assert_int_equal(queue(875, false), NB_WHY_TASK_STAY);
-	assert_int_equal(queue(1125, true), NB_WHY_TASK_RELIEF);
+	assert_int_equal(queue(800, false), NB_WHY_TASK_STAY);
+	assert_int_equal(queue(1200, true), NB_WHY_TASK_RELIEF);
 }
 
 /* A queue of one process alone: nobody else will leave. */
