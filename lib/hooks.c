@@ -161,6 +161,17 @@ void nb_hook_unmap_begin(const void *addr, size_t len)
 		untrack(&r);
 }
 
+/* Marks only: the memory is another's already, its protection is right. */
+static void forget(const struct nb_range *r)
+{
+	struct nb_sigstate ss;
+
+	nb_lock(&nb.as_lock, &ss);
+	nb_regions_remove(r->start, r->end);
+	nb_forget_range(r->start, r->end, true);
+	nb_unlock(&nb.as_lock, &ss);
+}
+
 static void track(const void *addr, size_t len, uint32_t flags)
 {
 	struct nb_sigstate ss;
@@ -188,7 +199,11 @@ void nb_hook_mapped(const void *addr, size_t len, int prot, int flags,
 {
 	const int never = MAP_GROWSDOWN | MAP_STACK | MAP_HUGETLB;
 	uint64_t from = (uint64_t)caller;
+	struct nb_range r;
 
+	/* An munmap that no interposer saw: what was here is gone. */
+	if (bounds(addr, len, &r))
+		forget(&r);
 	if (!nb_is_active() || !wanted_size(len) ||
 	    prot != (PROT_READ | PROT_WRITE) || !(flags & MAP_PRIVATE) ||
 	    !(flags & MAP_ANONYMOUS) || flags & never)
@@ -396,7 +411,12 @@ void nb_hook_touch_str(const char *s)
  */
 void nb_hook_async_io(const char *what)
 {
-	(void)what;
-	if (nb_is_active())
-		nb_standdown("the program uses io_uring");
+	static char why[64];
+	struct nb_text t;
+
+	if (!nb_is_active())
+		return;
+	nb_text_init(&t, why, sizeof(why));
+	nb_text_add(&t, "the program uses %s", what);
+	nb_standdown(why);
 }

@@ -12,5 +12,6 @@ exec ./run-guest.sh -t 240 2node -- \
 	cases/full.sh \
 	cases/pinned.sh \
 	cases/explicit.sh \
+	cases/affinity.sh \
 	cases/phase.sh \
 	cases/perf.sh
