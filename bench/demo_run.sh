@@ -19,7 +19,7 @@ long=${DEMO_LONG:-1}
 only=${DEMO_ONLY:-work_private work_shared perf}
 
 if [ "${DEMO_GUEST:-0}" = 1 ]; then
-	threads_per_node=2 mb=24 secs=$((24 * long)) perf_mb=64
+	threads_per_node=2 mb=24 secs=$((22 * long)) perf_mb=64
 	fast=(-o scan_delay_ms=500 -o scan_period_min_ms=250
 		-o scan_period_max_ms=2000)
 	kernel_periods 500 250 2000

@@ -117,14 +117,15 @@ NUMABAL_API int numabal_resume(void);
  * @len: length in bytes, rounded up to pages; must not be 0.
  *
  * The range is disarmed before the call returns.  Lasts until
- * numabal_include() or munmap(2).
+ * numabal_include().  A program that is linked only, not preloaded, calls it
+ * before it unmaps or protects memory that it included.
  *
  * Return: 0; -EINVAL for an empty or wrapping range; -ENOMEM.
  */
 NUMABAL_API int numabal_exclude(const void *addr, size_t len);
 
 /**
- * numabal_include() - undo numabal_exclude() for [@addr, @addr + @len)
+ * numabal_include() - balance [@addr, @addr + @len), or do so again
  * @addr: start, rounded down to a page.
  * @len: length in bytes, rounded up to pages; must not be 0.
  *

@@ -182,28 +182,28 @@ NUMABAL_API int numabal_get_stats(struct numabal_stats *st)
 
 NUMABAL_API int numabal_for_each_task(numabal_task_fn *fn, void *arg)
 {
-	struct nb_task *t;
 	int i, ret = 0;
 
 	if (!running())
 		return -ESRCH;
 	if (!nb_is_active())
 		return 0;
-	nb_for_each_task (t, i) {
+	for (i = 0; i < nb_slots_used(); i++) {
+		struct nb_task *t = nb_task_at(i);
 		struct numabal_task_stats ts = {
 			.sz = sizeof(ts),
-			.tid = t->tid,
-			.numa_group_id = t->tid,
-			.numa_preferred_nid = NUMABAL_NO_NODE,
-			.current_nid = t->current_nid,
+			.tid = atomic_load(&t->pub_tid),
+			.numa_preferred_nid =
+				atomic_load(&t->pub_preferred_nid),
+			.current_nid = atomic_load(&t->pub_nid),
 			.numa_scan_period_ms = atomic_load(&nb.scan_period_ms),
 			.active_nodes = 1,
+			.total_numa_faults = atomic_load(&t->pub_total_faults),
 		};
 
-		if (t->nf) {
-			ts.numa_preferred_nid = t->nf->numa_preferred_nid;
-			ts.total_numa_faults = t->nf->total;
-		}
+		if (!ts.tid)
+			continue;
+		ts.numa_group_id = ts.tid;
 		ret = fn(&ts, arg);
 		if (ret)
 			return ret;

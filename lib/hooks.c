@@ -130,7 +130,8 @@ static bool bounds(const void *addr, size_t len, struct nb_range *r)
 /* Disarm a range; what cannot be disarmed ends everything. */
 static void disarm_locked(const struct nb_range *r, const char **fatal)
 {
-	if (nb_disarm_range(nb.sys, r->start, r->end))
+	/* Where there is no room for another mapping, give all back. */
+	if (nb_disarm_range(nb.sys, r->start, r->end) && nb_disarm_all())
 		*fatal = "the kernel refused to give memory back";
 }
 

@@ -57,31 +57,12 @@ static uint64_t cycles_to_ns(uint64_t cycles)
 
 static void book_costs(void)
 {
-	uint64_t cycles = 0, max = 0, dropped = 0;
-	static uint64_t gone; /* dropped by threads that are gone */
-	int used = nb_slots_used();
+	struct nb_slot_totals t;
 
-	for (int i = 0; i < used; i++) {
-		struct nb_slot *s = nb_slot_at(i);
-
-		cycles += atomic_load_explicit(&s->fault_cycles,
-					       memory_order_relaxed);
-		max = nb_max(max, atomic_load_explicit(&s->max_cycles,
-						       memory_order_relaxed));
-		dropped += atomic_load_explicit(&s->ring.dropped,
-						memory_order_relaxed);
-	}
-	/* Slots are reused: sums may shrink, what is told never does. */
-	cycles = cycles_to_ns(cycles);
-	if (cycles > atomic_load(&nb.fault_ns))
-		atomic_store(&nb.fault_ns, cycles);
-	max = cycles_to_ns(max);
-	if (max > atomic_load(&nb.max_fault_ns))
-		atomic_store(&nb.max_fault_ns, max);
-	if (dropped > gone) {
-		nb_count(numa_hint_faults_dropped, dropped - gone);
-		gone = dropped;
-	}
+	nb_slots_totals(&t);
+	atomic_store(&nb.fault_ns, cycles_to_ns(t.fault_cycles));
+	atomic_store(&nb.max_fault_ns, cycles_to_ns(t.max_cycles));
+	atomic_store(&nb.count.numa_hint_faults_dropped, t.dropped);
 	atomic_store(&nb.count.numa_hint_faults_unknown,
 		     atomic_load(&nb_fault_totals.unknown));
 	atomic_store(&nb.daemon_ns, nb_thread_cpu_ns());

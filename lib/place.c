@@ -221,6 +221,8 @@ void nb_place_round(uint64_t now_ns)
 		t->nf->numa_preferred_nid = nb_placement(t->nf, &nb.topo);
 	}
 	place_all();
+	nb_for_each_task (t, i)
+		nb_task_publish(t);
 	if (seen)
 		atomic_store(&nb.local_permille,
 			     (uint32_t)(p->local * 1000 / seen));

@@ -152,15 +152,20 @@ static enum nb_why decide(struct sample *s, uint64_t now_ns)
 		.nodes = nb.cfg.nodes,
 	};
 	enum nb_why why = nb_migrate_filter(&q, &nb.topo), no;
-	uint64_t bytes = s->move.end - s->move.start;
+	uint64_t bytes = s->move.end - s->move.start, granted;
 
 	if (!nb_why_is_yes(why))
 		return why;
 	no = may_not_move(s);
 	if (no)
 		return no;
-	if (nb_rate_limit_take(&nb.rate, bytes, now_ns) < bytes)
+	/* What the bucket holds at least is a block. */
+	bytes = nb_min(bytes, NB_BLOCK_BYTES);
+	granted = nb_rate_limit_take(&nb.rate, bytes, now_ns);
+	if (granted < bytes) {
+		nb.rate.tokens += granted;
 		return NB_WHY_PAGE_RATE_LIMIT;
+	}
 	s->move.dst_nid = s->fault.nid;
 	return why;
 }

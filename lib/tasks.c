@@ -86,7 +86,12 @@ static void forget(struct nb_task *t)
 
 	if (t->id && nf && nf->total)
 		remember_ended(t);
-	memset(t, 0, sizeof(*t));
+	atomic_store(&t->id, 0);
+	atomic_store(&t->pub_tid, 0);
+	atomic_store(&t->explicit_policy, false);
+	memset(&t->tid, 0,
+	       offsetof(struct nb_task, pub_tid) -
+		       offsetof(struct nb_task, tid));
 	t->nf = nf; /* its memory serves the next thread of the slot */
 	t->current_nid = NB_NO_NODE;
 	if (nf)
@@ -120,7 +125,23 @@ struct nb_task *nb_task_sync(int slot)
 	atomic_store(&t->explicit_policy, policy);
 	nb_taskinfo_comm(tid, t->comm);
 	nb_affinity_learn(slot, tid);
+	nb_task_publish(t);
 	return t;
+}
+
+/**
+ * nb_task_publish() - let readers in other threads see a task as it is now
+ * @t: the task.
+ *
+ * Context: numabald.
+ */
+void nb_task_publish(struct nb_task *t)
+{
+	atomic_store(&t->pub_preferred_nid,
+		     t->nf ? t->nf->numa_preferred_nid : NB_NO_NODE);
+	atomic_store(&t->pub_nid, t->current_nid);
+	atomic_store(&t->pub_total_faults, t->nf ? t->nf->total : 0);
+	atomic_store(&t->pub_tid, t->tid);
 }
 
 /**

@@ -24,8 +24,13 @@ struct nb_task {
 	uint64_t round_ns;	  /* (D) time of the last round */
 	uint64_t d_run_ns, d_wait_ns, d_ns; /* (D) since the round before */
 	struct nb_numa_faults *nf;	    /* (D) made at the first fault */
-	_Atomic bool
-		explicit_policy; /* (A) set_mempolicy(2) other than default */
+	/* For readers in other threads: what numabald last knew. (A) */
+	_Atomic int32_t pub_tid;
+	_Atomic int32_t pub_preferred_nid;
+	_Atomic int32_t pub_nid;
+	_Atomic uint64_t pub_total_faults;
+	/* (A) set_mempolicy(2) other than default */
+	_Atomic bool explicit_policy;
 };
 
 /* A thread that is gone, for the statistics at exit. */
@@ -47,6 +52,7 @@ struct nb_ended_task {
 int nb_tasks_init(void);
 struct nb_task *nb_task_at(int slot);
 struct nb_task *nb_task_sync(int slot);
+void nb_task_publish(struct nb_task *t);
 struct nb_numa_faults *nb_task_faults(struct nb_task *t);
 void nb_tasks_walk(void);
 const struct nb_ended_task *nb_ended_task_at(unsigned int i);

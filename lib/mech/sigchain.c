@@ -32,6 +32,7 @@
 
 static struct nb_ksigaction actions[2]; /* the application's; invariant 3 */
 static _Atomic int current_action;
+static _Atomic uint32_t nr_set; /* times that the action was set */
 static _Atomic bool installed;
 static void (*on_crash)(void);
 static struct nb_lock action_lock = NB_LOCK_INIT(NB_LOCK_ACTION);
@@ -83,9 +84,19 @@ static void set_action(const struct nb_ksigaction *act)
 	int next = !atomic_load(&current_action);
 
 	actions[next] = *act;
-	/* The handler's kernel part is ours: no signal can be in it. */
-	actions[next].mask &= ~NB_SIG_BIT(SIGSEGV);
 	atomic_store(&current_action, next);
+	atomic_fetch_add(&nr_set, 1);
+}
+
+/* Without the lock: once more if it was set meanwhile. */
+static void get_action(struct nb_ksigaction *act)
+{
+	uint32_t before;
+
+	do {
+		before = atomic_load(&nr_set);
+		*act = actions[atomic_load(&current_action)];
+	} while (before != atomic_load(&nr_set));
 }
 
 /**
@@ -288,8 +299,9 @@ static void call_handler(const struct nb_ksigaction *act, int sig,
 void nb_sigchain_deliver(int sig, siginfo_t *info, void *ucv)
 {
 	bool sent = info->si_code <= 0;
-	struct nb_ksigaction act = actions[atomic_load(&current_action)];
+	struct nb_ksigaction act;
 
+	get_action(&act);
 	if (sent && blocked) {
 		pending_info = *info;
 		pending = true;

@@ -19,9 +19,16 @@
 
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
+/* Slots that are searched twice for each thread, once a second. */
+#define SEARCH_MAX 256
+
 static struct nb_slot *slots;	       /* (I) NB_MAX_SLOTS of them */
 static _Atomic int nr_used;	       /* (A) slots ever used */
 static _Atomic uint32_t next_task = 1; /* (A) */
+
+static struct nb_slot_totals ended; /* (D) */
+/* Where a thread id was put last: a guess that saves a search. */
+static _Atomic uint16_t guess[NB_MAX_SLOTS]; /* (A) index + 1 */
 
 static __thread struct nb_slot *self __attribute__((tls_model("initial-exec")));
 
@@ -70,6 +77,11 @@ static void raise_used(int index)
 		;
 }
 
+static _Atomic uint16_t *guess_of(int tid)
+{
+	return &guess[(unsigned int)(tid < 0 ? -tid : tid) % NB_MAX_SLOTS];
+}
+
 /* A free slot becomes @tid's; returns its index or -1. */
 static int take_free(int tid)
 {
@@ -83,18 +95,29 @@ static int take_free(int tid)
 		if (!atomic_compare_exchange_strong(&s->tid, &zero, tid))
 			continue;
 		atomic_store(&s->task, atomic_fetch_add(&next_task, 1));
+		atomic_store_explicit(guess_of(tid), (uint16_t)(i + 1),
+				      memory_order_relaxed);
 		raise_used(i);
 		return i;
 	}
 	return -1;
 }
 
+/* Where @tid or -@tid probably is, or -1. */
+static int guessed(int tid)
+{
+	return atomic_load_explicit(guess_of(tid), memory_order_relaxed) - 1;
+}
+
 /* The slot of @tid, or of -@tid, or -1. */
 static int find(int tid)
 {
-	int used = nb_slots_used();
+	int i = guessed(tid), used = nb_slots_used();
 
-	for (int i = 0; i < used; i++)
+	if (i >= 0 &&
+	    atomic_load_explicit(&slots[i].tid, memory_order_acquire) == tid)
+		return i;
+	for (i = 0; i < used; i++)
 		if (atomic_load_explicit(&slots[i].tid, memory_order_acquire) ==
 		    tid)
 			return i;
@@ -156,8 +179,17 @@ struct nb_slot *nb_slot_self_existing(void)
  */
 int nb_slot_note_found(pid_t tid)
 {
-	int own = find(tid), noted = find(-tid);
+	int own = guessed(tid), noted;
 
+	/*
+	 * For every thread once a second: with many, no search.  A slot taken
+	 * twice then stays so until the thread ends, which costs nothing else.
+	 */
+	if (nb_slots_used() > SEARCH_MAX && own >= 0 &&
+	    nb_slot_tid(&slots[own]) == tid)
+		return own;
+	own = find(tid);
+	noted = find(-tid);
 	if (own >= 0 && noted >= 0)
 		nb_slot_release(noted); /* it came by itself meanwhile */
 	if (own >= 0)
@@ -177,6 +209,33 @@ int nb_slot_find(pid_t tid)
 	int i = find(tid);
 
 	return i >= 0 ? i : find(-tid);
+}
+
+static void add_totals(struct nb_slot_totals *sum, struct nb_slot *s)
+{
+	uint64_t max =
+		atomic_load_explicit(&s->max_cycles, memory_order_relaxed);
+
+	sum->fault_cycles +=
+		atomic_load_explicit(&s->fault_cycles, memory_order_relaxed);
+	sum->dropped +=
+		atomic_load_explicit(&s->ring.dropped, memory_order_relaxed);
+	sum->max_cycles = nb_max(sum->max_cycles, max);
+}
+
+/**
+ * nb_slots_totals() - what all threads have counted, those gone included
+ * @sum: out.
+ *
+ * Context: numabald.
+ */
+void nb_slots_totals(struct nb_slot_totals *sum)
+{
+	int used = nb_slots_used();
+
+	*sum = ended;
+	for (int i = 0; i < used; i++)
+		add_totals(sum, &slots[i]);
 }
 
 static void clear_slot(struct nb_slot *s)
@@ -203,6 +262,7 @@ void nb_slot_release(int index)
 {
 	struct nb_slot *s = &slots[index];
 
+	add_totals(&ended, s);
 	clear_slot(s);
 	/* release: pairs with the exchange in take_free() */
 	atomic_store_explicit(&s->tid, 0, memory_order_release);
@@ -219,6 +279,7 @@ void nb_slots_after_fork(void)
 
 	for (int i = 0; slots && i < used; i++)
 		nb_slot_release(i);
+	memset(&ended, 0, sizeof(ended));
 	self = NULL;
 	atomic_store(&nr_used, 0);
 }

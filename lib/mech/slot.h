@@ -43,6 +43,14 @@ struct nb_slot {
 	struct nb_fault_ring ring;
 };
 
+/* What slots that were given back had counted. (D) */
+struct nb_slot_totals {
+	uint64_t fault_cycles;
+	uint64_t max_cycles;
+	uint64_t dropped;
+};
+
+void nb_slots_totals(struct nb_slot_totals *sum);
 void nb_slots_init(struct nb_slot *table);
 struct nb_slot *nb_slot_at(int index);
 int nb_slots_used(void);

@@ -97,16 +97,13 @@ static uint32_t others_milli(const struct nb_node_load *load)
 	return load->busy_milli - nb_min(load->busy_milli, load->own_milli);
 }
 
-/* Half as much again: less is noise, as others also are the balancers. */
+/* Half as much again: less is noise. */
 static bool clearly_more(uint32_t a, uint32_t b)
 {
 	return a > b + b / 2;
 }
 
-/*
- * Do we have the better claim to a node: more of its CPUs than all other
- * programs together?
- */
+/* Do we use more of a node than all other programs together? */
 static bool better_claim(const struct nb_task_place *tp, int nid)
 {
 	const struct nb_node_load *load = &tp->load[nid];
