@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #define PRELOAD "libnumabal-preload.so"
@@ -241,13 +242,19 @@ static int parse_options(int argc, char **argv)
 	return 0;
 }
 
-/* The folder that numabal itself is in; empty without /proc. */
-static void own_folder(char *dir, size_t size)
+/*
+ * The folder that numabal itself is in; empty if not found.  Without /proc the
+ * kernel still tells under which name it was executed, which may be a link.
+ */
+static void own_folder(char dir[PATH_MAX])
 {
-	ssize_t n = readlink("/proc/self/exe", dir, size - 1);
+	ssize_t n = readlink("/proc/self/exe", dir, PATH_MAX - 1);
+	const char *execfn = (const char *)getauxval(AT_EXECFN);
 	char *slash;
 
 	dir[n > 0 ? n : 0] = '\0';
+	if (n <= 0 && (!execfn || !realpath(execfn, dir)))
+		dir[0] = '\0';
 	slash = strrchr(dir, '/');
 	if (slash)
 		*slash = '\0';
@@ -261,7 +268,7 @@ static int find_preload(char *path)
 	char dir[PATH_MAX];
 	char candidate[2 * PATH_MAX];
 
-	own_folder(dir, sizeof(dir));
+	own_folder(dir);
 	for (size_t i = 0; dir[0] && i < nb_array_size(beside); i++) {
 		snprintf(candidate, sizeof(candidate), "%s%s/" PRELOAD, dir,
 			 beside[i]);

@@ -59,8 +59,8 @@ lines 1
 # no /proc
 if unshare -m true 2> /dev/null; then
 	unshare -m sh -c 'umount -l /proc && exec "$@"' sh \
-		env "LD_PRELOAD=$NB_OUT/libnumabal-preload.so" \
-		sh -c 'echo ran' > "$out/o" 2> "$out/err" || die "no /proc"
+		"${run[@]}" -- echo ran > "$out/o" 2> "$out/err" ||
+		die "no /proc: exit status $?"
 	says '^ran' "$out/o"
 	says '^numabal: .*/proc is not there' "$out/err"
 	[ "$(sort -u "$out/err" | wc -l)" = 1 ] || die "want one line"
