@@ -42,8 +42,8 @@ int main(int argc, char **argv)
 		if (!strstr(argv[1], calls[i].name))
 			continue;
 		code[n++] = (struct sock_filter)BPF_JUMP(
-			BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i].nr,
-			0, 1);
+			BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)calls[i].nr, 0,
+			1);
 		code[n++] = (struct sock_filter)BPF_STMT(
 			BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
 	}

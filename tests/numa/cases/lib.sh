@@ -3,6 +3,8 @@
 #
 # Sourced by the cases: small helpers to run a workload in the guest and to
 # judge its own measurement.
+#
+# shellcheck disable=SC2034
 
 set -eu
 
