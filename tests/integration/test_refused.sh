@@ -14,6 +14,7 @@ run=("$NB_OUT/numabal" run)
 work=("$NB_OUT/bench/work_private" -t 2 -m 40 -s 2 -i 0)
 
 export NUMABAL_FORCE=1 NUMABAL_SCAN_DELAY_MS=0 NUMABAL_SCAN_PERIOD_MIN_MS=10
+export NUMABAL_MIN_RSS_MB=0
 
 die()
 {
