@@ -109,8 +109,9 @@ static int take_opts(const struct numabal_opts *in)
 			return -E2BIG;
 	memset(&o, 0, sizeof(o));
 	memcpy(&o, in, nb_min(in->sz, sizeof(o)));
-	if (o.reserved ||
-	    o.flags & ~(uint32_t)(NUMABAL_F_OBSERVE | NUMABAL_F_FORCE))
+	if (o.reserved)
+		return -EINVAL;
+	if (o.flags & ~(uint32_t)(NUMABAL_F_OBSERVE | NUMABAL_F_FORCE))
 		return -E2BIG;
 	if (o.flags & NUMABAL_F_NO_TASK_MIGRATE)
 		nb.cfg.move_tasks = 0;

@@ -7,6 +7,13 @@
 
 set -eu
 
+case $NB_BUILD in
+asan | tsan)
+	echo "sanitizers cannot be preloaded into plain programs"
+	exit 77
+	;;
+esac
+
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 refuse=$NB_OUT/tests/integration/prog_refuse
