@@ -14,11 +14,8 @@
  *
  * Both use the same idea of "idle elsewhere", so that one does not undo what
  * the other did: a node is never filled beyond its CPUs while others idle.
- *
- * Other processes place their threads at the same time and do not talk to us.
- * Where two compete for a node, the one that uses more of its CPUs may bring
- * further threads there and the other gives way; between equals it is a matter
- * of turn, which differs between processes and rounds (the caller's business).
+ * - claims: give way to other processes that use more of a node
+ *   (task_claim.c).
  *
  * Owns nothing: numabald makes a struct nb_task_place for each round.
  *
@@ -31,6 +28,8 @@
  * - Load is counted in threads and idle CPUs: a process sees nobody else's.
  */
 #include "task_place.h"
+
+#include "task_claim.h"
 
 /* Nodes on which this program may run at all. */
 static bool usable(const struct nb_task_place *tp, int nid)
@@ -86,45 +85,6 @@ bool nb_node_overloaded(const struct nb_task_place *tp, int nid)
 	    load->nr_idle)
 		return false;
 	return load->wait_ns > load->run_ns / 3 && nr_free_elsewhere(tp, nid);
-}
-
-/* Less than a quarter of a CPU: nobody to compete with. */
-#define NOBODY_MILLI 250
-
-/* CPU that other programs use on a node, in thousandths. */
-static uint32_t others_milli(const struct nb_node_load *load)
-{
-	return load->busy_milli - nb_min(load->busy_milli, load->own_milli);
-}
-
-/* Half as much again: less is noise. */
-static bool clearly_more(uint32_t a, uint32_t b)
-{
-	return a > b + b / 2;
-}
-
-/* Do we use more of a node than all other programs together? */
-static bool better_claim(const struct nb_task_place *tp, int nid)
-{
-	const struct nb_node_load *load = &tp->load[nid];
-	uint32_t own = load->own_milli;
-	uint32_t others = others_milli(load);
-
-	if (others <= NOBODY_MILLI || clearly_more(own, others))
-		return true;
-	return !clearly_more(others, own) && tp->turn;
-}
-
-/* ... or the worse one: then it is we who give way. */
-static bool worse_claim(const struct nb_task_place *tp, int nid)
-{
-	const struct nb_node_load *load = &tp->load[nid];
-	uint32_t own = load->own_milli;
-	uint32_t others = others_milli(load);
-
-	if (others <= NOBODY_MILLI || clearly_more(others, own))
-		return true;
-	return !clearly_more(own, others) && tp->turn;
 }
 
 /* How many threads an overloaded node releases in a round, at most. */
@@ -187,7 +147,7 @@ static bool has_room(const struct nb_task_place *tp, int nid)
 
 	if (nr_free(tp, nid))
 		return true;
-	if (!better_claim(tp, nid))
+	if (!nb_better_claim(tp, nid))
 		return false;
 	if (tp->nr_leaving[nid])
 		stay--;
@@ -244,7 +204,7 @@ static bool relieve(struct nb_task_place *tp, const struct nb_task_view *task)
 {
 	int nid = task->pinned_nid;
 
-	if (!nb_node_overloaded(tp, nid) || !worse_claim(tp, nid) ||
+	if (!nb_node_overloaded(tp, nid) || !nb_worse_claim(tp, nid) ||
 	    tp->relieved[nid] >= relief_limit(tp, nid))
 		return false;
 	uncount(tp, task);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy/task_place.c: two processes that want the same node.
+ * policy/task_claim.c: two processes that want the same node.
  */
 #include "../../lib/policy/task_place.h"
 
@@ -112,6 +112,27 @@ CASE(alone_in_its_queue_gives_way)
 	assert_int_equal(queue(1750, false), NB_WHY_TASK_RELIEF);
 }
 
+/* Busy where our threads were, less than busy where they are booked. */
+CASE(wandering_threads_are_not_others)
+{
+	setup(NULL);
+	tp.load[0].nr_running = 1;
+	tp.load[0].run_ns = 1000;
+	tp.load[1].own_milli = 2000;
+	tp.load[1].busy_milli = 1000;
+	const struct nb_task_view v = {.numa_preferred_nid = 0,
+				       .pinned_nid = NONE,
+				       .current_nid = 1,
+				       .running = true};
+	int nid;
+
+	/* 1,000 of others are left of 3,000: less than ours on node 0 */
+	tp.load[0].own_milli = 0;
+	assert_int_equal(nb_task_place(&tp, &v, &nid), NB_WHY_TASK_NODE_BUSY);
+	tp.load[1].own_milli = 2800;
+	assert_int_equal(nb_task_place(&tp, &v, &nid), NB_WHY_TASK_PREFERRED);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, setup)
@@ -123,6 +144,7 @@ int main(void)
 		TEST(more_than_the_others_stays),
 		TEST(equals_give_way_in_their_turn),
 		TEST(alone_in_its_queue_gives_way),
+		TEST(wandering_threads_are_not_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

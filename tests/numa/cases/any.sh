@@ -8,7 +8,7 @@
 
 "$B/numabal" topo
 nodes=$(find /sys/devices/system/node -maxdepth 1 -name 'node[0-9]*' | wc -l)
-how=(-s 45 --until-local 95)
+how=(-s 90 --until-local 95)
 [ "$nodes" != 1 ] || how=(-s 4)
 "${NB[@]}" --stats="$out/json" -- "$B/bench/work_private" -m 20 "${how[@]}" \
 	> "$out/on" || die "exit status $?: $(cat "$out/on")"
