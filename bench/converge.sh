@@ -13,7 +13,7 @@
 
 set -u
 cd "$(dirname "$0")/.." || exit 2
-pct=90 secs=30 topology=2node threads=4 mb=24
+pct=90 secs=30 topology=2node threads=4 mb=40
 
 usage()
 {

@@ -19,12 +19,14 @@ long=${DEMO_LONG:-1}
 only=${DEMO_ONLY:-work_private work_shared perf}
 
 if [ "${DEMO_GUEST:-0}" = 1 ]; then
-	threads_per_node=2 mb=24 secs=$((22 * long)) perf_mb=64
+	# more than NUMABAL_MIN_RSS_MB in all
+	threads_per_node=2 mb=24 team_mb=40 secs=$((22 * long)) perf_mb=64
 	fast=(-o scan_delay_ms=500 -o scan_period_min_ms=250
 		-o scan_period_max_ms=2000)
 	kernel_periods 500 250 2000
 else
 	threads_per_node=$(least_cpus 4) mb=$(fit_mb 256 "$threads_per_node")
+	team_mb=$mb
 	secs=$((40 * long)) perf_mb=$(fit_mb 512 "$NR_NODES")
 	fast=()
 fi
@@ -102,8 +104,8 @@ case " $only " in *" work_private "*)
 esac
 case " $only " in *" work_shared "*)
 	echo "@about work_shared $NR_NODES teams of $threads_per_node threads," \
-		"each sharing $mb MiB, start mixed over the nodes"
-	work work_shared "$secs" --teams "$NR_NODES" ;;
+		"each sharing $team_mb MiB, start mixed over the nodes"
+	mb=$team_mb work work_shared "$secs" --teams "$NR_NODES" ;;
 esac
 case " $only " in *" perf "*)
 	if ! type -P perf > /dev/null || ! perf bench numa mem -h 2>&1 |

@@ -339,6 +339,22 @@ void nb_maybe_start_daemon(void)
 		nb_standdown("the balancer thread could not be made");
 }
 
+/* For a user who wonders why nothing was balanced. */
+static const char *why_nothing(void)
+{
+	struct nb_sigstate ss;
+	uint64_t bytes;
+
+	nb_lock(&nb.as_lock, &ss);
+	bytes = nb_regions_bytes();
+	nb_unlock(&nb.as_lock, &ss);
+	if (nb_rss_bytes() < nb.cfg.min_rss_mb * NB_MIB)
+		return "the process was smaller than NUMABAL_MIN_RSS_MB";
+	if (!bytes)
+		return "there was no memory that may be armed";
+	return "it ended before its memory was first scanned";
+}
+
 /**
  * nb_finish() - the end: stop, give everything back, write the statistics
  *
@@ -352,6 +368,8 @@ void nb_finish(void)
 		return; /* a vfork child: this is its parent's memory */
 	if (state == NB_OFF && !configured)
 		return;
+	if (state == NB_RUNNING && !atomic_load(&nb.count.numa_pte_updates))
+		atomic_store(&nb.why, why_nothing());
 	if (state == NB_RUNNING || state == NB_PAUSED ||
 	    state == NB_STOOD_DOWN) {
 		nb_daemon_stop();

@@ -237,6 +237,14 @@ static void add_why(struct nb_text *t)
 	nb_text_add(t, "}");
 }
 
+/* A process in which nothing was ever armed was idle, whatever it could. */
+static int told_state(void)
+{
+	int state = atomic_load(&nb.state);
+
+	return state == NB_RUNNING && atomic_load(&nb.why) ? NB_IDLE : state;
+}
+
 /**
  * nb_stats_json() - the whole object, one line
  * @t: where.
@@ -246,7 +254,7 @@ static void add_why(struct nb_text *t)
  */
 void nb_stats_json(struct nb_text *t, const struct nb_stats_pages *pages)
 {
-	int state = atomic_load(&nb.state);
+	int state = told_state();
 	const char *why = atomic_load(&nb.why);
 
 	nb_text_add(t, "{\"schema\":\"numabal.stats/1\",\"pid\":%d,\"comm\":",
@@ -294,7 +302,7 @@ void nb_stats_text(struct nb_text *t, const struct nb_stats_pages *pages)
 
 	nb_stats_collect(&st);
 	nb_text_add(t, "numabal: %s (process %d): %s%s%s\n", nb.comm,
-		    atomic_load(&nb.pid), nb_state_name(atomic_load(&nb.state)),
+		    atomic_load(&nb.pid), nb_state_name(told_state()),
 		    why ? ": " : "", why ? why : "");
 	if (!st.numa_pte_updates && !has_tasks())
 		return;
