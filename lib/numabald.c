@@ -156,9 +156,9 @@ static void check_health(void)
 {
 	if (atomic_load(&nb_fault_totals.not_restored))
 		nb_standdown("the kernel refused to give memory back");
-	else if (!nb.preloaded || nb_sigchain_installed())
-		return;
-	else if (!atomic_load(&nb.crashed))
+	else if (nb.preloaded && !nb_sigchain_intact() &&
+		 !atomic_load(&nb.crashed))
+		/* A linked program may have one that calls ours first. */
 		nb_standdown("the SIGSEGV handler was taken away");
 }
 

@@ -174,6 +174,23 @@ bool nb_sigchain_installed(void)
 }
 
 /**
+ * nb_sigchain_intact() - does the kernel have our handler, too?
+ *
+ * A program can replace it with a system call of its own, past every
+ * interposer; the next hint fault would then be its end.
+ *
+ * Context: any thread.
+ * Return: true if so.
+ */
+bool nb_sigchain_intact(void)
+{
+	struct nb_ksigaction now;
+
+	return nb_sigchain_installed() && !rt_sigaction(NULL, &now) &&
+	       now.handler == (uint64_t)on_sigsegv;
+}
+
+/**
  * nb_sigchain_fork_child() - another thread may have held our lock
  *
  * Context: forked child, the only thread there.
