@@ -30,10 +30,11 @@ echo "## a hint fault against a bare loop of mprotect and SIGSEGV"
 
 echo
 echo "## start-up: true, alone and under numabal run (microseconds)"
+true=$(type -P true) # not the shell's own
 alone=() under=()
 for ((i = 0; i < 40; i++)); do
-	alone+=("$(spent true)")
-	under+=("$(spent "$build/numabal" run -- true)")
+	alone+=("$(spent "$true")")
+	under+=("$(spent "$build/numabal" run -- "$true")")
 done
 a=$(printf '%s\n' "${alone[@]}" | median)
 u=$(printf '%s\n' "${under[@]}" | median)
