@@ -77,6 +77,11 @@ $(OBJ)/%.o: %.c $(OBJ)/flags
 	$(Q)$(CC) $(NB_CPPFLAGS) $(CPPFLAGS) $(NB_CFLAGS) $(CFLAGS) \
 		$(BUILD_CFLAGS) $(CFLAGS_$(subst /,_,$*)) -MMD -MP -c -o $@ $<
 
+$(OBJ)/%.o: %.S $(OBJ)/flags
+	@mkdir -p $(@D)
+	$(call say,AS,$<)
+	$(Q)$(CC) $(NB_CPPFLAGS) $(CPPFLAGS) -g -fPIC -MMD -MP -c -o $@ $<
+
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z_-]*:.*## / { \
 		printf "  %-14s %s\n", $$1, $$2 }' \

@@ -93,7 +93,7 @@ static int arm_part(struct nb_arm_batch *batch, uint64_t addr,
 	uint64_t bits[8];
 	int err;
 
-	if (!r)
+	if (!r || !nb_region_eligible(r))
 		return 0;
 	/* The region may have shrunk since the snapshot. */
 	range.start = nb_max(range.start, r->start);

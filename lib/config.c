@@ -31,6 +31,7 @@ _Static_assert(nb_array_size(options) <= NB_CONFIG_OPTIONS,
 static const char *const other_env[] = {
 	"NUMABAL_CONF", "NUMABAL_DISPLAY_ENV",
 	"NUMABAL_ROOT_PID", /* the process that `numabal run` became */
+	"NUMABAL_DOCTOR",   /* descriptor that `numabal doctor` reads */
 };
 
 #define PREFIX "NUMABAL_"
@@ -183,8 +184,6 @@ static int set_choice(uint32_t *field, const struct nb_option *o,
 			return 0;
 		}
 	}
-	if (o->later && same_word(o->later, strlen(o->later), org->value))
-		return error_text(org, "not supported by this version");
 	error_begin(org);
 	nb_text_add(org->err, "not one of ");
 	for (uint32_t i = 0; (word = choice_word(o->choices, i, &len)); i++)

@@ -15,7 +15,12 @@
 #define NB_CONFIG_OPTIONS 32
 
 enum nb_mode { NB_MODE_OFF, NB_MODE_ON, NB_MODE_OBSERVE };
-enum nb_guard { NB_GUARD_AUTO, NB_GUARD_CONSERVATIVE, NB_GUARD_OFF };
+enum nb_guard {
+	NB_GUARD_AUTO,
+	NB_GUARD_BRACKET,
+	NB_GUARD_CONSERVATIVE,
+	NB_GUARD_OFF
+};
 enum nb_follow { NB_FOLLOW_NONE, NB_FOLLOW_FORK, NB_FOLLOW_EXEC };
 
 struct nb_config {

@@ -67,7 +67,8 @@ static void give_all_back(void)
 	for (int i = 0; i < nb_regions_count(); i++) {
 		const struct nb_region *r = nb_regions_at(i);
 
-		if (nb_range_armed(r->start, r->end))
+		if (r->prot == (PROT_READ | PROT_WRITE) &&
+		    nb_range_armed(r->start, r->end))
 			nb.sys->mprotect(r->start, r->end - r->start,
 					 PROT_READ | PROT_WRITE);
 		nb_forget_range(r->start, r->end, false);
@@ -90,6 +91,7 @@ void nb_hook_fork_child(void)
 	nb_sigchain_fork_child();
 	nb_affinity_fork_child(forking_slot);
 	nb_tasks_after_fork();
+	nb_slots_set_owner((pid_t)nb_sys_getpid());
 	give_all_back();
 	nb_daemon_after_fork();
 	nb_unlock(&nb.as_lock, &as_sigstate);

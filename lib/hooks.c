@@ -9,6 +9,7 @@
  */
 #include "hooks.h"
 
+#include "guard_hooks.h"
 #include "mech/affinity.h"
 #include "mech/arm.h"
 #include "mech/sigchain.h"
@@ -109,9 +110,21 @@ void nb_hook_exit(void)
  * nb_hook_active() - see hooks.h for what it does
  *
  * Context: any thread; see hooks.h.
- * Return: true if memory may be armed here.
+ * Return: true if memory may be armed here, and system calls do not pass the
+ * guard.
  */
 bool nb_hook_active(void)
+{
+	return nb_is_active() && !nb_guarded();
+}
+
+/**
+ * nb_hook_balanced() - see hooks.h for what it does
+ *
+ * Context: any thread; see hooks.h.
+ * Return: true if memory may be armed here.
+ */
+bool nb_hook_balanced(void)
 {
 	return nb_is_active();
 }
@@ -373,7 +386,7 @@ void nb_hook_touch(const void *p, size_t len)
 	int err = 0;
 
 	/* NUMABAL_GUARD=off: the user knows that it never happens. */
-	if (nb.cfg.guard == NB_GUARD_OFF)
+	if (nb.cfg.guard == NB_GUARD_OFF || nb_guarded())
 		return;
 	if (!bounds(p, len, &r) || nb_range_excluded(r.start, r.end))
 		return;

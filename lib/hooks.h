@@ -28,8 +28,13 @@
  */
 NB_HOOK void nb_hook_start(void);
 NB_HOOK void nb_hook_exit(void);
-/* False: interposers may go straight to the real function. Cheap. */
+/*
+ * False: interposers may go straight to the real function, also because the
+ * guard sees the system call behind it.  Cheap.
+ */
 NB_HOOK bool nb_hook_active(void);
+/* The same, for those that the guard does not replace: threads. */
+NB_HOOK bool nb_hook_balanced(void);
 
 /*
  * Memory.  The _begin calls come before the real call and leave the range

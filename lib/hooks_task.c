@@ -6,6 +6,7 @@
  */
 #include "hooks.h"
 
+#include "guard_hooks.h"
 #include "mech/affinity.h"
 #include "mech/arm.h"
 #include "mech/sigchain.h"
@@ -68,7 +69,8 @@ void nb_hook_thread_begin(int token)
 
 	if (!nb_is_active() || token < 0)
 		return;
-	exclude_own_stack();
+	if (!nb_guarded())
+		exclude_own_stack();
 	slot = slot_index(nb_slot_self());
 	if (slot < 0 || slot == token)
 		return;
@@ -277,7 +279,7 @@ bool nb_hook_sigsegv_action(const struct sigaction *act, struct sigaction *old)
 {
 	struct nb_ksigaction kact = {0}, kold;
 
-	if (!nb_sigchain_installed())
+	if (!nb_sigchain_installed() || nb_guarded())
 		return false;
 	if (act) {
 		kact.handler = (uint64_t)act->sa_handler;
@@ -302,7 +304,7 @@ bool nb_hook_sigsegv_action(const struct sigaction *act, struct sigaction *old)
 void nb_hook_strip(const sigset_t *set, sigset_t *filtered)
 {
 	*filtered = *set;
-	if (nb_sigchain_installed())
+	if (nb_sigchain_installed() && !nb_guarded())
 		sigdelset(filtered, SIGSEGV);
 }
 
@@ -316,7 +318,7 @@ bool nb_hook_sigmask(int how, const sigset_t *set, sigset_t *filtered)
 {
 	bool in;
 
-	if (!nb_sigchain_installed())
+	if (!nb_sigchain_installed() || nb_guarded())
 		return false;
 	if (!set)
 		return nb_sigchain_blocked();

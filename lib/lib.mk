@@ -8,21 +8,36 @@ LIB_POLICY := $(addprefix policy/,scan.c page_history.c numa_faults.c \
 	placement.c migrate_filter.c task_claim.c task_place.c rate_limit.c scan_period.c)
 
 LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
-	maps.c taskinfo.c arena.c log.c lock.c)
+	maps.c taskinfo.c arena.c log.c lock.c raw_thread.c)
 
-LIB_MECH := $(addprefix mech/,slot.c chunk.c arm.c hint_fault.c fault_ring.c \
-	migrate.c affinity.c sigchain.c)
+LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c arm.c hint_fault.c \
+	fault_ring.c migrate.c affinity.c altstack.c sigframe.c sigchain.c)
 
-LIB_GLUE := config.c start.c tasks.c regions.c numabald.c sample.c place.c \
-	arming.c standdown.c fork.c stats.c stats_json.c hooks.c hooks_task.c api.c
+LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c site.c \
+	window.c stub.c code.c area.c record.c install.c patch.c module.c \
+	xsave.c entry.S syscall.c guard.c)
+
+LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
+	start.c guard_setup.c guard_mm.c guard_signal.c guard_cancel.c \
+	guard_process.c guard_task.c guard_step.c guard_report.c tasks.c \
+	regions.c numabald.c sample.c place.c arming.c standdown.c fork.c \
+	stats.c stats_json.c hooks.c hooks_task.c api.c
+
+# On the way of every system call: entry.S saves no vector register for these.
+GUARD_FAST := guard/guard guard/syscall mech/inflight mech/slot mech/chunk \
+	mech/arm plat/sys plat/lock
+GENERAL_REGS = $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),\
+	$(if $(filter asan tsan cov,$(BUILD)),,-mgeneral-regs-only))
+$(foreach f,$(GUARD_FAST),$(eval CFLAGS_lib_$(subst /,_,$f) = $$(GENERAL_REGS)))
 
 lib_list = $(foreach s,$(1),$(wildcard lib/$(s)))
-lib_objs = $(patsubst %.c,$(OBJ)/%.o,$(call lib_list,$(1)))
+objs = $(addprefix $(OBJ)/,$(addsuffix .o,$(basename $(1))))
+lib_objs = $(call objs,$(call lib_list,$(1)))
 BASE_OBJS := $(call lib_objs,$(LIB_BASE))
 POLICY_OBJS := $(call lib_objs,$(LIB_POLICY))
 LIB_SRCS := $(call lib_list,$(LIB_BASE) $(LIB_POLICY) $(LIB_PLAT) \
-	$(LIB_MECH) $(LIB_GLUE))
-LIB_OBJS := $(patsubst %.c,$(OBJ)/%.o,$(LIB_SRCS))
+	$(LIB_MECH) $(LIB_GUARD) $(LIB_GLUE))
+LIB_OBJS := $(call objs,$(LIB_SRCS))
 
 LIB_SO := $(O)/libnumabal.so.0
 LIB_LINK := $(O)/libnumabal.so

@@ -64,6 +64,7 @@ struct numabal {
 	struct nb_lock as_lock;
 	/* the thread */
 	pthread_t thread;	     /* (L:as) */
+	bool thread_raw;	     /* made without libc: not .thread */
 	_Atomic bool thread_started; /* (A) */
 	_Atomic uint32_t
 		thread_running; /* (A) between its first and last act */

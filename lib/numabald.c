@@ -13,10 +13,12 @@
  *    is gone (a program whose main thread called pthread_exit(3) must end
  *    with its last own thread).
  */
+#include "guard_hooks.h"
 #include "mech/hint_fault.h"
 #include "nb.h"
 #include "plat/cycles.h"
 #include "plat/log.h"
+#include "plat/raw_thread.h"
 #include "plat/taskinfo.h"
 #include "regions.h"
 #include "tasks.h"
@@ -24,6 +26,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 /* Looks at the rings after a scan: at first, and when nothing comes. */
 #define POLL_MIN_NS (10 * NB_NSEC_PER_MSEC)
@@ -41,6 +44,8 @@
 #define UNSETTLED_FACTOR 5
 
 __thread bool nb_creating_daemon __attribute__((tls_model("initial-exec")));
+
+static struct nb_raw_thread raw_thread;
 
 /* To turn the handler's cycles into time. */
 static uint64_t base_cycles, base_ns;
@@ -210,7 +215,7 @@ static void *numabald(void *arg)
 	nb_signals_block(&ss);
 	/* It may have inherited a pin, or a narrow mask of the program's. */
 	nb.sys->sched_setaffinity(0, &nb.topo.cpus_allowed);
-	prctl(PR_SET_NAME, "numabald", 0, 0, 0);
+	nb_syscall6(SYS_prctl, PR_SET_NAME, (long)"numabald", 0, 0, 0, 0);
 	atomic_store(&nb.thread_tid, (int)nb_sys_gettid());
 	base_cycles = nb_cycles();
 	base_ns = now;
@@ -233,23 +238,29 @@ static void *numabald(void *arg)
 	return NULL;
 }
 
-/**
- * nb_daemon_start() - make numabald, if there is none
- *
- * Its stack is ours, never armed, and large enough for /proc buffers.
- *
- * Context: a thread of the application outside of libc; once per process.
- * Return: 0 or -errno (-EAGAIN: no thread could be made).
- */
-int nb_daemon_start(void)
+/* Where system calls are guarded: perhaps in the middle of malloc(3). */
+static void numabald_raw(void)
+{
+	numabald(NULL);
+}
+
+static int make_raw_thread(void)
+{
+	struct nb_sigstate ss;
+	int err;
+
+	nb_signals_block(&ss);
+	err = nb_raw_thread_create(&raw_thread, numabald_raw);
+	nb_signals_restore(&ss);
+	return err;
+}
+
+static int make_libc_thread(void)
 {
 	struct nb_sigstate ss;
 	pthread_attr_t attr;
 	int err;
 
-	if (atomic_exchange(&nb.thread_started, true))
-		return 0;
-	atomic_store(&nb.thread_running, true);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 256 * 1024);
 	/*
@@ -265,11 +276,32 @@ int nb_daemon_start(void)
 	nb_creating_daemon = false;
 	nb_signals_restore(&ss);
 	pthread_attr_destroy(&attr);
+	return -err;
+}
+
+/**
+ * nb_daemon_start() - make numabald, if there is none
+ *
+ * Its stack is ours, never armed, and large enough for /proc buffers.
+ *
+ * Context: a thread of the application; outside of libc, unless system calls
+ * are guarded.  Once per process.
+ * Return: 0 or -errno (-EAGAIN: no thread could be made).
+ */
+int nb_daemon_start(void)
+{
+	int err;
+
+	if (atomic_exchange(&nb.thread_started, true))
+		return 0;
+	atomic_store(&nb.thread_running, true);
+	nb.thread_raw = nb_guarded() && nb_raw_thread_supported();
+	err = nb.thread_raw ? make_raw_thread() : make_libc_thread();
 	if (err) {
 		atomic_store(&nb.thread_running, false);
 		atomic_store(&nb.thread_started, false);
 	}
-	return -err;
+	return err;
 }
 
 /**
@@ -299,7 +331,9 @@ void nb_daemon_stop(void)
 		nb_futex_wait((uint32_t *)&nb.thread_running, 1,
 			      10 * NB_NSEC_PER_MSEC);
 	}
-	if (!atomic_load(&nb.thread_running))
+	if (nb.thread_raw)
+		nb_raw_thread_join(&raw_thread, 100 * NB_NSEC_PER_MSEC);
+	else if (!atomic_load(&nb.thread_running))
 		pthread_join(nb.thread, NULL);
 	atomic_store(&nb.thread_started, false);
 }
@@ -314,6 +348,7 @@ void nb_daemon_after_fork(void)
 	atomic_store(&nb.thread_started, false);
 	atomic_store(&nb.thread_running, false);
 	atomic_store(&nb.thread_tid, 0);
+	memset(&raw_thread, 0, sizeof(raw_thread));
 	atomic_store(&nb.stop, false);
 	memset(&nb.scan, 0, sizeof(nb.scan));
 	memset(&nb.pass, 0, sizeof(nb.pass));

@@ -26,9 +26,8 @@ struct nb_option {
 	uint32_t max;
 	uint32_t def;	     /* of NB_OPTION_NODES and _STRING: empty */
 	const char *choices; /* words separated by '|' */
-	/* A word that is known, but not supported; of _LATER: that is. */
-	const char *later;
-	size_t offset; /* in struct nb_config */
+	const char *later;   /* of _LATER: the word that is supported */
+	size_t offset;	     /* in struct nb_config */
 };
 
 /* clang-format off */
@@ -42,9 +41,9 @@ struct nb_option {
 #define NB_BOOL(n, f, d) \
 	{.name = #n, .kind = NB_OPTION_BOOL, .max = 1, .def = (d), \
 	 NB_OPTION_FIELD(f)}
-#define NB_CHOICE(n, f, words, unsupported, d) \
+#define NB_CHOICE(n, f, words, d) \
 	{.name = #n, .kind = NB_OPTION_CHOICE, .choices = (words), \
-	 .later = (unsupported), .def = (d), NB_OPTION_FIELD(f)}
+	 .def = (d), NB_OPTION_FIELD(f)}
 #define NB_NODES(n, f) \
 	{.name = #n, .kind = NB_OPTION_NODES, NB_OPTION_FIELD(f)}
 #define NB_STRING(n, f) \
@@ -62,7 +61,7 @@ struct nb_option {
  * kernel's balancing finds the same numbers.  NUMABAL has to be the first.
  */
 #define NB_OPTION_LIST \
-	NB_CHOICE(NUMABAL, mode, "0|1|observe", NULL, NB_MODE_ON), \
+	NB_CHOICE(NUMABAL, mode, "0|1|observe", NB_MODE_ON), \
 	/* Linux: numa_balancing_scan_delay */ \
 	NB_NUM(SCAN_DELAY_MS, scan_delay_ms, MS, 0, NB_HOUR_MS, 1000), \
 	/* Linux: numa_balancing_scan_period_min, _max */ \
@@ -85,14 +84,14 @@ struct nb_option {
 	NB_BOOL(MOVE_PAGES, move_pages, 1), \
 	NB_BOOL(MOVE_TASKS, move_tasks, 1), \
 	NB_NODES(NODES, nodes), \
-	NB_CHOICE(GUARD, guard, "auto|conservative|off", "bracket", \
+	NB_CHOICE(GUARD, guard, "auto|bracket|conservative|off", \
 		  NB_GUARD_AUTO), \
-	NB_CHOICE(FOLLOW, follow, "none|fork|exec", NULL, NB_FOLLOW_EXEC), \
+	NB_CHOICE(FOLLOW, follow, "none|fork|exec", NB_FOLLOW_EXEC), \
 	NB_STRING(ONLY, only), \
 	NB_STRING(SKIP, skip), \
 	NB_BOOL(FORCE, force, 0), \
 	NB_STRING(STATS, stats), \
-	NB_CHOICE(LOG, log, "error|warn|info|debug", NULL, NB_LOG_WARN), \
+	NB_CHOICE(LOG, log, "error|warn|info|debug", NB_LOG_WARN), \
 	NB_STRING(LOG_FILE, log_file), \
 	NB_LATER(LATENCY_THREADS, NULL), \
 	NB_LATER(RECORD, NULL), \

@@ -8,8 +8,8 @@
  *
  * Invariants, under the as lock:
  * 1. Sorted by start, without overlap or empty entries.
- * 2. Every byte of a region is mapped, private, anonymous and, as far as the
- *    program is concerned, exactly readable and writable.
+ * 2. Every byte of a region is mapped, private and anonymous.  What may be
+ *    armed of it says nb_region_eligible().
  * 3. A range leaves the table before the program's call that changes it.
  * 4. [low, high) contains all regions: what lies outside needs no lock to be
  *    known as not ours.
@@ -34,6 +34,7 @@ static struct nb_region *regions;
 static int nr_regions;
 static _Atomic uint64_t low = UINT64_MAX, high;
 static _Atomic uint32_t version; /* odd while the table changes */
+static _Atomic bool only_large;
 
 /**
  * nb_regions_init() - get the table
@@ -75,42 +76,19 @@ static int insert_at(int i, const struct nb_region *r)
 	return 0;
 }
 
-/**
- * nb_regions_add() - a mapping that may be armed
- * @start: first byte.
- * @end: one past the last.
- * @flags: NB_VMA_LOCKED, NB_VMA_HUGE or 0.
- * @now_ns: for its age.
- *
- * What was in the table at these addresses is replaced.
- *
- * Context: any thread, as lock held.
- * Return: 0; -ENOMEM when the table is full: it is not balanced then.
- */
-int nb_regions_add(uint64_t start, uint64_t end, uint32_t flags,
-		   uint64_t now_ns)
+static void widen(uint64_t start, uint64_t end)
 {
-	struct nb_region r = {start, end, flags, 0, now_ns};
-	int err;
-
-	if (start >= end)
-		return -EINVAL;
-	nb_regions_remove(start, end);
-	atomic_fetch_add(&version, 1);
-	err = insert_at(lower_bound(start), &r);
-	atomic_fetch_add(&version, 1);
-	if (err)
-		return err;
 	if (start < atomic_load(&low))
 		atomic_store(&low, start);
 	if (end > atomic_load(&high))
 		atomic_store(&high, end);
-	return 0;
 }
 
 /* No room in the table: nobody would give it back any more. */
 static void drop(const struct nb_region *r)
 {
+	if (r->prot != (PROT_READ | PROT_WRITE))
+		return;
 	if (nb_disarm_range(nb.sys, r->start, r->end) &&
 	    !nb.sys->mprotect(r->start, r->end - r->start,
 			      PROT_READ | PROT_WRITE))
@@ -143,6 +121,155 @@ static void remove_range(uint64_t start, uint64_t end)
 				(size_t)(nr_regions - i) * sizeof(*r));
 		}
 	}
+}
+
+/**
+ * nb_regions_add() - a mapping that may be armed
+ * @start: first byte.
+ * @end: one past the last.
+ * @flags: NB_VMA_LOCKED, NB_VMA_HUGE or 0.
+ * @now_ns: for its age.
+ *
+ * What was in the table at these addresses is replaced.
+ *
+ * Context: any thread, as lock held.
+ * Return: 0; -ENOMEM when the table is full: it is not balanced then.
+ */
+int nb_regions_add(uint64_t start, uint64_t end, uint32_t flags,
+		   uint64_t now_ns)
+{
+	struct nb_region r = {start, end, flags, PROT_READ | PROT_WRITE,
+			      now_ns};
+	int err;
+
+	if (start >= end)
+		return -EINVAL;
+	nb_regions_remove(start, end);
+	atomic_fetch_add(&version, 1);
+	err = insert_at(lower_bound(start), &r);
+	atomic_fetch_add(&version, 1);
+	if (err)
+		return err;
+	widen(start, end);
+	return 0;
+}
+
+static bool alike(const struct nb_region *a, const struct nb_region *b)
+{
+	return a->end == b->start && a->prot == b->prot && a->flags == b->flags;
+}
+
+/* One region of two: the age is the older part's. */
+static void join_with_next(int i)
+{
+	if (i < 0 || i + 1 >= nr_regions ||
+	    !alike(&regions[i], &regions[i + 1]))
+		return;
+	regions[i].end = regions[i + 1].end;
+	regions[i].born_ns = nb_min(regions[i].born_ns, regions[i + 1].born_ns);
+	nr_regions--;
+	memmove(&regions[i + 1], &regions[i + 2],
+		(size_t)(nr_regions - i - 1) * sizeof(*regions));
+}
+
+/**
+ * nb_regions_add_prot() - a mapping with a protection of its own
+ * @r: all of it; its neighbours are joined when they are alike.
+ *
+ * What was in the table at these addresses is replaced.  When the table is
+ * full it is not balanced.
+ *
+ * Context: any thread, as lock held.
+ */
+void nb_regions_add_prot(const struct nb_region *r)
+{
+	int i;
+
+	if (r->start >= r->end)
+		return;
+	atomic_fetch_add(&version, 1);
+	remove_range(r->start, r->end);
+	i = lower_bound(r->start);
+	if (!insert_at(i, r)) {
+		widen(r->start, r->end);
+		join_with_next(i);
+		join_with_next(i - 1);
+	}
+	atomic_fetch_add(&version, 1);
+}
+
+/*
+ * Give the parts of regions that lie in a range other attributes: each part is
+ * put in anew, so that it is split off or joined as need be.
+ */
+static void change(uint64_t start, uint64_t end, uint32_t set_flags,
+		   int64_t prot)
+{
+	while (start < end) {
+		int i = lower_bound(start);
+		struct nb_region part;
+
+		if (i >= nr_regions || regions[i].start >= end)
+			return;
+		part = regions[i];
+		part.start = nb_max(part.start, start);
+		part.end = nb_min(part.end, end);
+		part.flags |= set_flags;
+		if (prot >= 0)
+			part.prot = (uint32_t)prot;
+		start = part.end;
+		nb_regions_add_prot(&part);
+	}
+}
+
+/**
+ * nb_regions_protect() - the program changes a protection
+ * @start: first byte.
+ * @end: one past the last.
+ * @prot: PROT_*; only exactly readable and writable memory may be armed.
+ *
+ * Context: any thread, as lock held; the range is disarmed.
+ */
+void nb_regions_protect(uint64_t start, uint64_t end, uint32_t prot)
+{
+	change(start, end, 0, prot);
+}
+
+/**
+ * nb_regions_never() - a range must never be armed while it is mapped
+ * @start: first byte, of a page.
+ * @end: one past the last.
+ *
+ * Context: any thread, as lock held; the range is disarmed.
+ */
+void nb_regions_never(uint64_t start, uint64_t end)
+{
+	change(start, end, NB_REGION_NEVER, -1);
+}
+
+/**
+ * nb_regions_only_large() - what the conservative tier may arm
+ * @only: only mappings marked NB_REGION_LARGE.
+ *
+ * Context: any thread.
+ */
+void nb_regions_only_large(bool only)
+{
+	atomic_store(&only_large, only);
+}
+
+/**
+ * nb_region_eligible() - may memory of a region be armed at all?
+ * @r: the region.
+ *
+ * Context: as lock held.
+ * Return: true if so.
+ */
+bool nb_region_eligible(const struct nb_region *r)
+{
+	return r->prot == (PROT_READ | PROT_WRITE) &&
+	       !(r->flags & NB_REGION_NEVER) &&
+	       (!atomic_load(&only_large) || r->flags & NB_REGION_LARGE);
 }
 
 /**
@@ -292,7 +419,8 @@ uint64_t nb_regions_bytes(void)
 	uint64_t bytes = 0;
 
 	for (int i = 0; i < nr_regions; i++)
-		bytes += regions[i].end - regions[i].start;
+		if (nb_region_eligible(&regions[i]))
+			bytes += regions[i].end - regions[i].start;
 	return bytes;
 }
 
@@ -311,11 +439,14 @@ int nb_regions_snapshot(struct nb_vma *vmas, int max, uint64_t born_before_ns)
 	int n = 0;
 
 	for (int i = 0; i < nr_regions && n < max; i++) {
-		if (regions[i].born_ns > born_before_ns)
+		if (regions[i].born_ns > born_before_ns ||
+		    !nb_region_eligible(&regions[i]))
 			continue;
 		vmas[n].start = regions[i].start;
 		vmas[n].end = regions[i].end;
-		vmas[n].flags = regions[i].flags | NB_VMA_READ | NB_VMA_WRITE;
+		vmas[n].flags =
+			(regions[i].flags & (NB_VMA_LOCKED | NB_VMA_HUGE)) |
+			NB_VMA_READ | NB_VMA_WRITE;
 		n++;
 	}
 	return n;

@@ -16,8 +16,12 @@
 
 static int disarm_region(const struct nb_region *r)
 {
-	int err = nb_disarm_range(nb.sys, r->start, r->end);
+	int err;
 
+	/* Nothing of it was ever armed. */
+	if (r->prot != (PROT_READ | PROT_WRITE))
+		return 0;
+	err = nb_disarm_range(nb.sys, r->start, r->end);
 	if (!err)
 		return 0;
 	/* Perhaps no room for another mapping: one for all of it is needed. */
@@ -68,7 +72,8 @@ void nb_before_crash(void)
 	for (int i = 0; i < nb_regions_count(); i++) {
 		const struct nb_region *r = nb_regions_at(i);
 
-		if (nb_range_armed(r->start, r->end))
+		if (r->prot == (PROT_READ | PROT_WRITE) &&
+		    nb_range_armed(r->start, r->end))
 			nb.sys->mprotect(r->start, r->end - r->start,
 					 PROT_READ | PROT_WRITE);
 	}

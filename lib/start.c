@@ -8,6 +8,9 @@
  * 2. On a machine with one node, or for a program that is not wanted, nothing
  *    is installed and no thread is made: all that stays is the reason.
  */
+#include "detect.h"
+#include "guard_hooks.h"
+#include "guard_report.h"
 #include "hooks.h"
 #include "mech/affinity.h"
 #include "mech/arm.h"
@@ -276,15 +279,8 @@ static bool is_root_process(void)
 	       (int)pid == atomic_load(&nb.pid);
 }
 
-/**
- * nb_start() - decide, and set up
- * @opts: the caller's options, or NULL.
- * @preloaded: the interposers are there: memory and threads are seen.
- *
- * Context: start only.
- * Return: 0 (also when there is nothing to do here) or -errno.
- */
-int nb_start(const struct numabal_opts *opts, bool preloaded)
+/* nb_start() but for the report. */
+static int start(const struct numabal_opts *opts, bool preloaded)
 {
 	const char *why;
 	int err;
@@ -306,12 +302,40 @@ int nb_start(const struct numabal_opts *opts, bool preloaded)
 		idle("starting failed");
 		return err;
 	}
-	register_atfork();
+	err = nb_guard_setup();
+	if (err) {
+		if (!nb_guarded())
+			nb_sigchain_remove();
+		return idle(nb_guard_choice()->why);
+	}
+	/* Where fork(2) itself passes by us, its functions need not. */
+	if (!nb_guarded())
+		register_atfork();
 	keep_kernel_away();
+	nb_slots_set_owner((pid_t)nb_sys_getpid());
 	nb_slot_self();
 	atomic_store(&nb.stop, false);
 	atomic_store(&nb.state, NB_RUNNING);
 	return 0;
+}
+
+/**
+ * nb_start() - decide, and set up
+ * @opts: the caller's options, or NULL.
+ * @preloaded: the interposers are there: memory and threads are seen.
+ *
+ * Context: start only.
+ * Return: 0 (also when there is nothing to do here) or -errno.
+ */
+int nb_start(const struct numabal_opts *opts, bool preloaded)
+{
+	int err = start(opts, preloaded), fd = nb_guard_report_fd(environ);
+
+	if (fd >= 0) {
+		nb_guard_report(fd, nb_guard_choice());
+		nb_syscall6(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+	}
+	return err;
 }
 
 /**
@@ -333,7 +357,10 @@ void nb_maybe_start_daemon(void)
 	nb_lock(&nb.as_lock, &ss);
 	bytes = nb_regions_bytes();
 	nb_unlock(&nb.as_lock, &ss);
-	if (!bytes || bytes + nb_rss_bytes() < nb.cfg.min_rss_mb * NB_MIB)
+	/* Guarded, nearly all memory is in the table: no need to ask. */
+	if (bytes && !nb_guarded())
+		bytes += nb_rss_bytes();
+	if (!bytes || bytes < nb.cfg.min_rss_mb * NB_MIB)
 		return;
 	if (nb_daemon_start())
 		nb_standdown("the balancer thread could not be made");

@@ -7,6 +7,9 @@
  */
 #include "stats.h"
 
+#include "detect.h"
+#include "guard/patch.h"
+#include "guard_hooks.h"
 #include "nb.h"
 #include "plat/topology.h"
 #include "regions.h"
@@ -215,6 +218,26 @@ static void add_pages(struct nb_text *t, const struct nb_stats_pages *p)
 	nb_text_add(t, "],\"local_pct\":%u.%u}", local / 10, local % 10);
 }
 
+static void add_guard(struct nb_text *t)
+{
+	uint32_t sites = 0, bracketed = 0, unguarded = 0;
+
+	for (int i = 0; i < nb_patch_nr_modules(); i++) {
+		const struct nb_site_counts *c = &nb_patch_module(i)->counts;
+
+		sites += c->candidates - c->false_hits;
+		bracketed += c->kind[NB_SITE_BRACKET];
+		unguarded += c->kind[NB_SITE_UNGUARDED];
+	}
+	nb_text_add(t,
+		    "\"guard\":{\"tier\":\"%s\",\"sites\":%u,"
+		    "\"bracketed\":%u,\"unguarded\":%u,"
+		    "\"efault_holes\":%llu},",
+		    nb_is_active() ? nb_tier_name(nb_guard_tier()) : "off",
+		    sites, bracketed, unguarded,
+		    (unsigned long long)nb_guard_holes());
+}
+
 static void add_why(struct nb_text *t)
 {
 	static const char *const names[] = {
@@ -273,10 +296,8 @@ void nb_stats_json(struct nb_text *t, const struct nb_stats_pages *pages)
 	add_counters(t);
 	nb_text_add(t, ",");
 	add_overhead(t);
-	nb_text_add(t,
-		    ",\"guard\":{\"tier\":\"%s\",\"sites\":0,\"bracketed\":0,"
-		    "\"unguarded\":0,\"efault_holes\":0},",
-		    nb_is_active() ? "conservative" : "off");
+	nb_text_add(t, ",");
+	add_guard(t);
 	add_tasks(t);
 	nb_text_add(t, ",");
 	add_pages(t, pages);

@@ -82,6 +82,8 @@ static long bare_fork_end(long pid)
 
 NB_EXPORT pid_t _Fork(void)
 {
+	if (!nb_hook_active())
+		return after_fork(real(_Fork)());
 	nb_hook_fork_prepare();
 	return (pid_t)bare_fork_end(real(_Fork)());
 }
@@ -267,9 +269,14 @@ static int exec_failed(struct inherit *in)
 	({                                                                     \
 		struct inherit in_;                                            \
                                                                                \
-		exec_begin(&in_);                                              \
-		(void)(call);                                                  \
-		exec_failed(&in_);                                             \
+		if (nb_hook_active()) {                                        \
+			exec_begin(&in_);                                      \
+			(void)(call);                                          \
+			exec_failed(&in_);                                     \
+		} else {                                                       \
+			(void)(call);                                          \
+		}                                                              \
+		-1;                                                            \
 	})
 
 NB_EXPORT int execve(const char *path, char *const argv[], char *const envp[])

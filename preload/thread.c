@@ -120,7 +120,7 @@ NB_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 	struct start *s;
 	int err;
 
-	if (!nb_hook_active() || nb_from_library(__builtin_return_address(0)))
+	if (!nb_hook_balanced() || nb_from_library(__builtin_return_address(0)))
 		return real(pthread_create)(thread, attr, fn, arg);
 	/* libc has all signals blocked where it uses these. */
 	nb_hook_touch(thread, sizeof(*thread));

@@ -11,5 +11,9 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_topo(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+
+/* run.c: where the library is, PATH_MAX bytes; says so if it is not there. */
+int nb_find_preload(char *path);
 
 #endif /* NB_CMD_H */

@@ -26,11 +26,12 @@ struct command {
 static const struct command commands[] = {
 	{"run", cmd_run, "run a program balanced"},
 	{"topo", cmd_topo, "show nodes, CPUs, memory and distances"},
+	{"doctor", cmd_doctor,
+	 "show what works on this machine, and for a program"},
 	{"stat", NULL, NULL},
 	{"top", NULL, NULL},
 	{"map", NULL, NULL},
 	{"ctl", NULL, NULL},
-	{"doctor", NULL, NULL},
 	{"advise", NULL, NULL},
 	{"report", NULL, NULL},
 };

@@ -260,8 +260,14 @@ static void own_folder(char dir[PATH_MAX])
 		*slash = '\0';
 }
 
-/* Where the library is; PATH_MAX bytes. */
-static int find_preload(char *path)
+/**
+ * nb_find_preload() - find the library that is preloaded
+ * @path: where it is; PATH_MAX bytes
+ *
+ * Context: Tool.
+ * Return: 0, or -ENOENT after a line on standard error.
+ */
+int nb_find_preload(char *path)
 {
 	static const char *const beside[] = {"", "/../lib", "/../lib64",
 					     "/../lib/" MULTIARCH};
@@ -385,7 +391,7 @@ int cmd_run(int argc, char **argv)
 	if (ret)
 		return ret > 0 ? 0 : NB_EXIT_FAILED;
 	argv += optind;
-	if (find_preload(library))
+	if (nb_find_preload(library))
 		return NB_EXIT_FAILED;
 	/* exec keeps the process id: the library knows its first process. */
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());

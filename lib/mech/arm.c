@@ -13,9 +13,17 @@
  * 2. A chunk is marked NONE only after mprotect(2) gave the access back.
  * 3. After nb_disarm_range() no chunk of the range is armed, and no
  *    mprotect(2) of another thread on it is under way.
- * 4. nr_armed counts a chunk from before ARMING to after NONE.
+ * 4. nr_armed and nb_nr_armed count a chunk from before ARMING to after NONE.
+ * 5. A chunk that a published range of a call in flight overlaps is not armed:
+ *    nb_arm_flush() looks for ranges after the marks and a barrier in every
+ *    thread, nb_disarm_for_call() for marks after its thread has published.
+ * 6. Who holds a chunk BUSY has its signals blocked: a handler of its own
+ *    would wait for it for ever.
  */
 #include "arm.h"
+
+#include "../plat/lock.h"
+#include "slot.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -26,6 +34,22 @@
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
 #define ACCESS (PROT_READ | PROT_WRITE)
+/* Tries before a waiting thread sleeps instead of yielding. */
+#define YIELDS_MAX 16
+
+_Atomic uint64_t nb_nr_armed;
+
+static void count_armed(struct nb_block *b, unsigned int nr)
+{
+	atomic_fetch_add(&nb_nr_armed, nr);
+	atomic_fetch_add(&b->nr_armed, nr);
+}
+
+static void uncount_armed(struct nb_block *b, unsigned int nr)
+{
+	atomic_fetch_sub(&b->nr_armed, nr);
+	atomic_fetch_sub(&nb_nr_armed, nr);
+}
 
 static bool move_state(struct nb_block *b, unsigned int i,
 		       enum nb_chunk_state from, enum nb_chunk_state to)
@@ -56,38 +80,77 @@ static void mark_run(uint64_t start, uint64_t end, enum nb_chunk_state to)
 
 		set_run(b, first, first + nr, to);
 		if (to == NB_CHUNK_NONE)
-			atomic_fetch_sub(&b->nr_armed, nr);
+			uncount_armed(b, nr);
 		start = stop;
 	}
+}
+
+static long arm_run(const struct nb_sys *sys, uint64_t start, uint64_t end)
+{
+	uint64_t len = end - start;
+	long err = sys->mprotect(start, len, PROT_NONE);
+
+	if (!err) {
+		mark_run(start, end, NB_CHUNK_ARMED);
+		return 0;
+	}
+	/* A part may have been changed before it failed. */
+	if (sys->mprotect(start, len, ACCESS))
+		/* Perhaps not accessible: then a fault gives it back. */
+		mark_run(start, end, NB_CHUNK_ARMED);
+	else
+		mark_run(start, end, NB_CHUNK_NONE);
+	return err;
+}
+
+/* Arm a run without the chunks that calls in flight may touch. */
+static long arm_around(const struct nb_sys *sys, uint64_t start, uint64_t end)
+{
+	uint64_t from = start, next;
+	long err = 0;
+
+	for (uint64_t a = start; a < end && !err; a = next) {
+		next = a + nb_chunk_bytes(nb_block_find(a));
+		if (!nb_slots_may_touch(a, next))
+			continue;
+		mark_run(a, next, NB_CHUNK_NONE);
+		if (from < a)
+			err = arm_run(sys, from, a);
+		from = next;
+	}
+	if (err)
+		mark_run(from, end, NB_CHUNK_NONE);
+	else if (from < end)
+		err = arm_run(sys, from, end);
+	return err;
 }
 
 /**
  * nb_arm_flush() - arm what nb_arm_add() has gathered
  * @batch: the run of chunks; empty afterwards.
  *
+ * Chunks that a call in flight may touch are left out; all of them are while
+ * a call that may touch anything is.
+ *
  * Context: numabald, with the as lock held since the first nb_arm_add().
- * Return: 0, or -errno of mprotect(2).
+ * Return: 0, -EPERM if there is no membarrier(2) and so nothing was armed, or
+ * -errno of mprotect(2).
  */
 int nb_arm_flush(struct nb_arm_batch *batch)
 {
-	const struct nb_sys *sys = batch->sys;
-	uint64_t start = batch->start, len = batch->end - batch->start;
+	uint64_t start = batch->start, end = batch->end;
 	long err;
 
-	if (!len)
+	batch->start = end;
+	if (start == end)
 		return 0;
-	batch->start = batch->end;
-	err = sys->mprotect(start, len, PROT_NONE);
-	if (!err) {
-		mark_run(start, start + len, NB_CHUNK_ARMED);
-		return 0;
-	}
-	/* A part may have been changed before it failed. */
-	if (sys->mprotect(start, len, ACCESS))
-		/* Perhaps not accessible: then a fault gives it back. */
-		mark_run(start, start + len, NB_CHUNK_ARMED);
+	err = batch->sys->membarrier() ? -EPERM : 0;
+	if (err || nb_slots_may_touch(0, 0))
+		mark_run(start, end, NB_CHUNK_NONE);
+	else if (nb_slots_may_touch(start, end))
+		err = arm_around(batch->sys, start, end);
 	else
-		mark_run(start, start + len, NB_CHUNK_NONE);
+		err = arm_run(batch->sys, start, end);
 	return (int)err;
 }
 
@@ -123,9 +186,9 @@ int nb_arm_add(struct nb_arm_batch *batch, struct nb_block *b,
 			batch->start = start;
 			batch->end = start;
 		}
-		atomic_fetch_add(&b->nr_armed, 1);
+		count_armed(b, 1);
 		if (!move_state(b, i, NB_CHUNK_NONE, NB_CHUNK_ARMING)) {
-			atomic_fetch_sub(&b->nr_armed, 1);
+			uncount_armed(b, 1);
 			continue;
 		}
 		batch->end = start + nb_chunk_bytes(b);
@@ -179,7 +242,7 @@ static long give_back(const struct nb_sys *sys, struct nb_block *b,
 		if (move_state(b, first, NB_CHUNK_BUSY,
 			       err ? NB_CHUNK_ARMED : NB_CHUNK_NONE) &&
 		    !err)
-			atomic_fetch_sub(&b->nr_armed, 1);
+			uncount_armed(b, 1);
 	}
 	return err;
 }
@@ -299,6 +362,132 @@ int nb_disarm_range(const struct nb_sys *sys, uint64_t start, uint64_t end)
 	return err;
 }
 
+/* The first chunk of [i, end) that is not surely accessible, or @end. */
+static unsigned int next_shut(const struct nb_block *b, unsigned int i,
+			      unsigned int end)
+{
+	for (; i < end; i++) {
+		/* acquire: pairs with the release in set_run() */
+		uint8_t state = atomic_load_explicit(&b->state[i],
+						     memory_order_acquire);
+
+		if (state != NB_CHUNK_NONE && state != NB_CHUNK_EXCLUDED)
+			break;
+	}
+	return i;
+}
+
+/* The armed chunks from @i on are given back; how many, 0 if @i is at work. */
+static int open_run(const struct nb_sys *sys, struct nb_block *b,
+		    unsigned int i, unsigned int end)
+{
+	enum nb_disarm st = NB_DISARM_DONE;
+	struct nb_sigstate ss;
+	unsigned int run = i;
+
+	if (atomic_load(&b->state[i]) != NB_CHUNK_ARMED)
+		return 0;
+	nb_signals_block(&ss);
+	while (run < end && move_state(b, run, NB_CHUNK_ARMED, NB_CHUNK_BUSY))
+		run++;
+	/* Refused as one: piece by piece, with what is around them. */
+	if (run > i && give_back(sys, b, i, run))
+		for (unsigned int k = i; k < run && st != NB_DISARM_FAILED; k++)
+			st = nb_disarm_chunk(sys, b, k);
+	nb_signals_restore(&ss);
+	return st == NB_DISARM_FAILED ? -ENOMEM : (int)(run - i);
+}
+
+/* Give back what is armed of [i, end); the number, or -errno. */
+static int open_part(const struct nb_sys *sys, struct nb_block *b,
+		     unsigned int i, unsigned int end)
+{
+	unsigned int tries = 0;
+	int nr = 0;
+
+	while ((i = next_shut(b, i, end)) < end) {
+		int n = open_run(sys, b, i, end);
+
+		if (n < 0)
+			return n;
+		nr += n;
+		if (!n && ++tries <= YIELDS_MAX)
+			nb_sys_sched_yield();
+		else if (!n)
+			wait_a_little();
+	}
+	return nr;
+}
+
+/**
+ * nb_disarm_for_call() - give back what a call in flight will touch
+ * @sys: system calls.
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * The range has been published: what is accessible now stays so.
+ *
+ * Context: any thread of the program, signal handler; without a lock.
+ * Return: how many chunks were given back, or -errno of mprotect(2).
+ */
+int nb_disarm_for_call(const struct nb_sys *sys, uint64_t start, uint64_t end)
+{
+	unsigned int first, last;
+	struct nb_block *b;
+	int nr = 0;
+
+	if (nb_likely(!atomic_load(&nb_nr_armed)))
+		return 0;
+	for_each_block(b, start, end)
+	{
+		int n;
+
+		if (!atomic_load(&b->nr_armed))
+			continue;
+		part_of(b, start, end, &first, &last);
+		n = open_part(sys, b, first, last);
+		if (n < 0)
+			return n;
+		nr += n;
+	}
+	return nr;
+}
+
+/**
+ * nb_mark_excluded() - as nb_exclude_range(), for a thread in a hurry
+ * @sys: system calls.
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * Only where blocks exist.  Lost where one is being replaced at this moment:
+ * numabald is to be told as well.
+ *
+ * Context: any thread of the program, signal handler; without a lock.
+ * Return: 0, or -errno of mprotect(2).
+ */
+int nb_mark_excluded(const struct nb_sys *sys, uint64_t start, uint64_t end)
+{
+	unsigned int i, last;
+	struct nb_block *b;
+
+	for_each_block(b, start, end)
+	{
+		part_of(b, start, end, &i, &last);
+		while (i < last) {
+			int n = open_part(sys, b, i, i + 1);
+
+			if (n < 0)
+				return n;
+			/* Unless numabald has taken it up again. */
+			if (move_state(b, i, NB_CHUNK_NONE,
+				       NB_CHUNK_EXCLUDED) ||
+			    atomic_load(&b->state[i]) == NB_CHUNK_EXCLUDED)
+				i++;
+		}
+	}
+	return 0;
+}
+
 /**
  * nb_forget_range() - nothing of a range is armed, excluded or known
  * @start: first byte.
@@ -328,7 +517,7 @@ void nb_forget_range(uint64_t start, uint64_t end, bool forget_excluded)
 				(old != NB_CHUNK_EXCLUDED || forget_excluded) &&
 				!move_state(b, first, old, NB_CHUNK_NONE));
 			if (old != NB_CHUNK_NONE && old != NB_CHUNK_EXCLUDED)
-				atomic_fetch_sub(&b->nr_armed, 1);
+				uncount_armed(b, 1);
 		}
 	}
 }

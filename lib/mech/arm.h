@@ -24,6 +24,9 @@ struct nb_arm_batch {
 	uint64_t end;
 };
 
+/* Chunks not accessible, or about to be, in the whole process. */
+extern _Atomic uint64_t nb_nr_armed;
+
 int nb_arm_add(struct nb_arm_batch *batch, struct nb_block *b,
 	       const uint64_t *eligible, unsigned int *nr_armed);
 int nb_arm_flush(struct nb_arm_batch *batch);
@@ -32,6 +35,8 @@ int nb_arm_block(const struct nb_sys *sys, struct nb_block *b,
 enum nb_disarm nb_disarm_chunk(const struct nb_sys *sys, struct nb_block *b,
 			       unsigned int i);
 int nb_disarm_range(const struct nb_sys *sys, uint64_t start, uint64_t end);
+int nb_disarm_for_call(const struct nb_sys *sys, uint64_t start, uint64_t end);
+int nb_mark_excluded(const struct nb_sys *sys, uint64_t start, uint64_t end);
 void nb_forget_range(uint64_t start, uint64_t end, bool forget_excluded);
 int nb_exclude_range(const struct nb_sys *sys, uint64_t start, uint64_t end,
 		     unsigned int chunk_shift);

@@ -14,6 +14,9 @@
  *    either given back a moment ago by another thread (then the access works
  *    when it is tried again) or is the application's own fault.  Trying again
  *    a few times is harmless; then the kernel is asked which it is.
+ * 4. A fault that is not ours inside the guard's copy is not the program's
+ *    either: the copy goes on where it reports the failure.
+ * 5. A signal that was sent is never ours, whatever its address says.
  */
 #include "hint_fault.h"
 
@@ -32,11 +35,14 @@
 #define SAME_FAULT_MAX 3
 /* Tries before a waiting thread sleeps instead of yielding. */
 #define YIELDS_MAX 16
+/* Signal frames are smaller, with AVX-512 and AMX state, too. */
+#define FRAME_BYTES 16384ULL
 
 struct nb_fault_totals nb_fault_totals;
 
 static const struct nb_sys *sys;
 static uint32_t *wake; /* numabald sleeps on it */
+static uint64_t copy_begin, copy_end, copy_fault;
 
 /**
  * nb_hint_fault_init() - where the handler finds what it needs
@@ -51,11 +57,25 @@ void nb_hint_fault_init(const struct nb_sys *s, uint32_t *wake_word)
 	wake = wake_word;
 }
 
-#if defined(__x86_64__)
-static uint64_t fault_ip(const ucontext_t *uc)
+/**
+ * nb_hint_fault_set_copy() - the code that may touch any address
+ * @begin: its first byte.
+ * @end: one past its last.
+ * @fault: where it goes on after a fault.
+ *
+ * Context: start only, before anything is armed.
+ */
+void nb_hint_fault_set_copy(const void *begin, const void *end,
+			    const void *fault)
 {
-	return (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+	copy_begin = (uint64_t)begin;
+	copy_end = (uint64_t)end;
+	copy_fault = (uint64_t)fault;
 }
+
+#if defined(__x86_64__)
+#define CONTEXT_IP(uc) ((uc)->uc_mcontext.gregs[REG_RIP])
+#define CONTEXT_SP(uc) ((uc)->uc_mcontext.gregs[REG_RSP])
 
 /* Bit 1 of the page-fault error code: the access was a write. */
 static uint16_t fault_flags(const ucontext_t *uc)
@@ -63,11 +83,14 @@ static uint16_t fault_flags(const ucontext_t *uc)
 	return uc->uc_mcontext.gregs[REG_ERR] & 2 ? NB_HF_WRITE : 0;
 }
 #else
-static uint64_t fault_ip(const ucontext_t *uc)
-{
-	(void)uc;
-	return 0;
-}
+#if defined(__aarch64__)
+#define CONTEXT_IP(uc) ((uc)->uc_mcontext.pc)
+#define CONTEXT_SP(uc) ((uc)->uc_mcontext.sp)
+#else
+static unsigned long no_register;
+#define CONTEXT_IP(uc) (*((void)(uc), &no_register))
+#define CONTEXT_SP(uc) (*((void)(uc), &no_register))
+#endif
 
 static uint16_t fault_flags(const ucontext_t *uc)
 {
@@ -75,6 +98,25 @@ static uint16_t fault_flags(const ucontext_t *uc)
 	return NB_HF_NO_RW;
 }
 #endif
+
+static uint64_t fault_ip(const ucontext_t *uc)
+{
+	return (uint64_t)CONTEXT_IP(uc);
+}
+
+static uint64_t fault_sp(const ucontext_t *uc)
+{
+	return (uint64_t)CONTEXT_SP(uc);
+}
+
+/* Invariant 4. */
+static bool copy_failed(ucontext_t *uc)
+{
+	if (fault_ip(uc) - copy_begin >= copy_end - copy_begin)
+		return false;
+	CONTEXT_IP(uc) = (__typeof__(CONTEXT_IP(uc)))copy_fault;
+	return true;
+}
 
 /* Tries at one place when the kernel does not answer. */
 #define BLIND_MAX 64
@@ -174,30 +216,39 @@ static void record(struct nb_slot *slot, uint64_t addr, uint16_t flags,
 				      memory_order_relaxed);
 }
 
-/**
- * nb_hint_fault() - resolve a SIGSEGV if it is a hint fault
- * @info: as the handler got it.
- * @uc: the interrupted context.
- *
- * Context: signal handler. Preserves errno (never sets it).
- * Return: true if the faulting access should be tried again; false if the
- * signal is the application's.
+/*
+ * The kernel could not write a signal's frame below @sp, and says so without
+ * an address: the signal is lost, the stack need not be.
  */
-bool nb_hint_fault(const siginfo_t *info, const ucontext_t *uc)
+static bool frame_lost(uint64_t sp)
 {
-	uint64_t addr = (uint64_t)info->si_addr;
-	uint64_t start = nb_cycles();
-	struct nb_block *b;
-	struct nb_slot *slot;
-	uint16_t flags;
-
-	if (info->si_code != SEGV_ACCERR)
+	if (nb_disarm_for_call(sys, sp - nb_min(sp, FRAME_BYTES), sp) <= 0)
 		return false;
-	b = nb_block_find(addr);
+	atomic_fetch_add_explicit(&nb_fault_totals.frame_lost, 1,
+				  memory_order_relaxed);
+	return true;
+}
+
+/* numabald is to see stacks that the thread has not come by on yet. */
+static struct nb_slot *slot_of(uint64_t sp)
+{
+	struct nb_slot *slot = nb_slot_for_sp(sp, NULL);
+
+	if (slot && !nb_slot_knows_sp(slot, sp))
+		atomic_store_explicit(&slot->sp_seen, sp, memory_order_relaxed);
+	return slot;
+}
+
+static bool resolve(uint64_t addr, const ucontext_t *uc)
+{
+	uint64_t start = nb_cycles();
+	struct nb_block *b = nb_block_find(addr);
+	uint16_t flags = fault_flags(uc);
+	struct nb_slot *slot;
+
 	if (!b)
 		return false;
-	slot = nb_slot_self();
-	flags = fault_flags(uc);
+	slot = slot_of(fault_sp(uc));
 	switch (nb_disarm_chunk(sys, b, nb_chunk_index(b, addr))) {
 	case NB_DISARM_DONE:
 		record(slot, addr, flags, start);
@@ -218,4 +269,26 @@ bool nb_hint_fault(const siginfo_t *info, const ucontext_t *uc)
 		break;
 	}
 	return lost_race(slot, fault_ip(uc), addr, flags);
+}
+
+/**
+ * nb_hint_fault() - resolve a SIGSEGV if it is a hint fault
+ * @info: as the handler got it.
+ * @uc: the interrupted context; changed only if the guard's copy failed.
+ *
+ * Context: signal handler. Preserves errno (never sets it).
+ * Return: true if the thread should go on with @uc; false if the signal is
+ * the application's.
+ */
+bool nb_hint_fault(const siginfo_t *info, ucontext_t *uc)
+{
+	uint64_t addr = (uint64_t)info->si_addr;
+
+	if (info->si_code <= 0)
+		return false;
+	if (info->si_code == SI_KERNEL && !addr && frame_lost(fault_sp(uc)))
+		return true;
+	if (info->si_code == SEGV_ACCERR && resolve(addr, uc))
+		return true;
+	return copy_failed(uc);
 }

@@ -14,11 +14,14 @@ struct nb_fault_totals {
 	_Atomic uint64_t unknown;      /* by threads without a slot */
 	_Atomic uint64_t races;	       /* resolved by somebody else */
 	_Atomic uint64_t not_restored; /* the kernel refused to give back */
+	_Atomic uint64_t frame_lost;   /* signals whose frame found no access */
 };
 
 extern struct nb_fault_totals nb_fault_totals;
 
 void nb_hint_fault_init(const struct nb_sys *sys, uint32_t *wake_word);
-bool nb_hint_fault(const siginfo_t *info, const ucontext_t *uc);
+void nb_hint_fault_set_copy(const void *begin, const void *end,
+			    const void *fault);
+bool nb_hint_fault(const siginfo_t *info, ucontext_t *uc);
 
 #endif /* NB_MECH_HINT_FAULT_H */

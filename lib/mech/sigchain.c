@@ -17,7 +17,9 @@
 
 #include "../plat/lock.h"
 #include "../plat/sys.h"
+#include "altstack.h"
 #include "hint_fault.h"
+#include "sigframe.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -26,14 +28,11 @@
 
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
-#ifndef SA_RESTORER
-#define SA_RESTORER 0x04000000
-#endif
-
 static struct nb_ksigaction actions[2]; /* the application's; invariant 3 */
 static _Atomic int current_action;
 static _Atomic uint32_t nr_set; /* times that the action was set */
 static _Atomic bool installed;
+static _Atomic bool every_mask; /* see nb_sigchain_every_mask() */
 static void (*on_crash)(void);
 static struct nb_lock action_lock = NB_LOCK_INIT(NB_LOCK_ACTION);
 
@@ -43,21 +42,6 @@ static __thread bool pending TLS; /* came while blocked */
 static __thread siginfo_t pending_info TLS;
 
 #if defined(__x86_64__)
-/*
- * Byte for byte what unwinders and debuggers recognise as the end of a
- * signal frame: mov $15,%rax; syscall.
- */
-__asm__(".pushsection .text,\"ax\",@progbits\n"
-	".balign 16\n"
-	"nop\n"
-	".globl nb_restore_rt\n"
-	".hidden nb_restore_rt\n"
-	".type nb_restore_rt,@function\n"
-	"nb_restore_rt:\n"
-	".byte 0x48,0xc7,0xc0,0x0f,0x00,0x00,0x00,0x0f,0x05\n"
-	".size nb_restore_rt,.-nb_restore_rt\n"
-	".popsection\n");
-void nb_restore_rt(void);
 #define RESTORER ((uint64_t)nb_restore_rt)
 #define RESTORER_FLAG SA_RESTORER
 #else
@@ -65,18 +49,19 @@ void nb_restore_rt(void);
 #define RESTORER_FLAG 0
 #endif
 
+/* What the kernel keeps of sa_flags, in the versions that drop the rest. */
+#define KERNEL_FLAGS                                                           \
+	((uint32_t)(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK |    \
+		    SA_RESTART | SA_NODEFER | SA_RESETHAND | SA_RESTORER) |    \
+	 SA_EXPOSE_TAGBITS_BIT)
+#define SA_EXPOSE_TAGBITS_BIT 0x800U
+#define UNBLOCKABLE (NB_SIG_BIT(SIGKILL) | NB_SIG_BIT(SIGSTOP))
+
 static long rt_sigaction(const struct nb_ksigaction *act,
 			 struct nb_ksigaction *old)
 {
 	return nb_syscall6(SYS_rt_sigaction, SIGSEGV, (long)act, (long)old,
 			   sizeof(act->mask), 0, 0);
-}
-
-static void on_sigsegv(int sig, siginfo_t *info, void *uc)
-{
-	if (nb_hint_fault(info, uc))
-		return;
-	nb_sigchain_deliver(sig, info, uc);
 }
 
 static void set_action(const struct nb_ksigaction *act)
@@ -99,6 +84,14 @@ static void get_action(struct nb_ksigaction *act)
 	} while (before != atomic_load(&nr_set));
 }
 
+static void our_action(struct nb_ksigaction *act)
+{
+	act->handler = (uint64_t)nb_sigsegv_entry;
+	act->flags = SA_SIGINFO | SA_ONSTACK | RESTORER_FLAG;
+	act->restorer = RESTORER;
+	act->mask = ~0ULL;
+}
+
 /**
  * nb_sigchain_install() - put our handler before the application's
  *
@@ -107,13 +100,7 @@ static void get_action(struct nb_ksigaction *act)
  */
 int nb_sigchain_install(void)
 {
-	struct nb_ksigaction ours = {
-		.handler = (uint64_t)on_sigsegv,
-		.flags = SA_SIGINFO | SA_ONSTACK | RESTORER_FLAG,
-		.restorer = RESTORER,
-		.mask = ~0ULL,
-	};
-	struct nb_ksigaction old;
+	struct nb_ksigaction ours, old;
 	uint64_t segv = NB_SIG_BIT(SIGSEGV), mask = 0;
 	long err;
 
@@ -123,6 +110,7 @@ int nb_sigchain_install(void)
 	if (err)
 		return (int)err;
 	set_action(&old);
+	our_action(&ours);
 	err = rt_sigaction(&ours, NULL);
 	if (err)
 		return (int)err;
@@ -187,7 +175,7 @@ bool nb_sigchain_intact(void)
 	struct nb_ksigaction now;
 
 	return nb_sigchain_installed() && !rt_sigaction(NULL, &now) &&
-	       now.handler == (uint64_t)on_sigsegv;
+	       nb_sigchain_is_ours(&now);
 }
 
 /**
@@ -223,14 +211,93 @@ void nb_sigchain_on_crash(void (*fn)(void))
 void nb_sigchain_action(const struct nb_ksigaction *act,
 			struct nb_ksigaction *old)
 {
+	struct nb_ksigaction next;
 	struct nb_sigstate ss;
 
 	nb_lock(&action_lock, &ss);
 	if (old)
 		*old = actions[atomic_load(&current_action)];
-	if (act)
-		set_action(act);
+	if (act) {
+		next = *act;
+		next.flags &= KERNEL_FLAGS;
+		next.mask &= ~UNBLOCKABLE;
+		set_action(&next);
+		/* Who ignores a signal from now on has never got it. */
+		if (next.handler == (uint64_t)SIG_IGN)
+			pending = false;
+	}
 	nb_unlock(&action_lock, &ss);
+}
+
+/**
+ * nb_sigchain_get() - what action the application has
+ * @act: out.
+ *
+ * Context: any thread, signal handler.
+ */
+void nb_sigchain_get(struct nb_ksigaction *act)
+{
+	get_action(act);
+}
+
+/**
+ * nb_sigchain_is_ours() - is an action of the kernel's the one of install()?
+ * @act: the action.
+ *
+ * Context: any thread, signal handler.
+ * Return: true if so.
+ */
+bool nb_sigchain_is_ours(const struct nb_ksigaction *act)
+{
+	return act->handler == (uint64_t)nb_sigsegv_entry;
+}
+
+/**
+ * nb_sigchain_every_mask() - do all changes of masks come by us?
+ * @seen: true if those come, too, that libc makes itself.
+ *
+ * A handler that is left by siglongjmp(3) leaves SIGSEGV blocked unless the
+ * mask is set again, which libc does by a call of its own.  Where we do not
+ * see that, SIGSEGV is never taken for blocked while a handler runs, as if the
+ * handler had SA_NODEFER.
+ *
+ * Context: start only.
+ */
+void nb_sigchain_every_mask(bool seen)
+{
+	atomic_store(&every_mask, seen);
+}
+
+/**
+ * nb_sigchain_deliver_pending() - a SIGSEGV that was sent while it was blocked
+ *
+ * Context: any thread, with nothing held.
+ */
+void nb_sigchain_deliver_pending(void)
+{
+	siginfo_t info;
+
+	if (blocked || !nb_sigchain_take_pending(&info))
+		return;
+	nb_syscall6(SYS_rt_tgsigqueueinfo, nb_sys_getpid(), nb_sys_gettid(),
+		    SIGSEGV, (long)&info, 0, 0);
+}
+
+/**
+ * nb_sigchain_set_blocked() - the application's mask has SIGSEGV, or not
+ * @now_blocked: what it wants for the calling thread.
+ *
+ * What came meanwhile stays pending.
+ *
+ * Context: any thread, signal handler.
+ * Return: whether it was blocked, as the application sees it.
+ */
+bool nb_sigchain_set_blocked(bool now_blocked)
+{
+	bool was = blocked;
+
+	blocked = now_blocked;
+	return was;
 }
 
 /**
@@ -244,16 +311,56 @@ void nb_sigchain_action(const struct nb_ksigaction *act,
  */
 bool nb_sigchain_block(bool now_blocked)
 {
-	bool was = blocked;
+	bool was = nb_sigchain_set_blocked(now_blocked);
 
-	blocked = now_blocked;
-	if (was && !now_blocked && pending) {
-		pending = false;
-		nb_syscall6(SYS_rt_tgsigqueueinfo, nb_sys_getpid(),
-			    nb_sys_gettid(), SIGSEGV, (long)&pending_info, 0,
-			    0);
-	}
+	nb_sigchain_deliver_pending();
 	return was;
+}
+
+/**
+ * nb_sigchain_pending() - was a SIGSEGV sent while it was blocked?
+ *
+ * Context: any thread.
+ * Return: true if one waits in the calling thread.
+ */
+bool nb_sigchain_pending(void)
+{
+	return pending;
+}
+
+/**
+ * nb_sigchain_take_pending() - receive it otherwise than by a handler
+ * @info: out.
+ *
+ * Context: any thread.
+ * Return: true if there was one.
+ */
+bool nb_sigchain_take_pending(siginfo_t *info)
+{
+	if (!pending)
+		return false;
+	*info = pending_info; /* while pending, the handler leaves it alone */
+	pending = false;
+	return true;
+}
+
+/**
+ * nb_sigchain_ignore() - have the kernel ignore SIGSEGV in truth
+ * @on: true: an exec(2) is next, which hands on what is ignored; false: it
+ *	failed.
+ *
+ * Context: any thread; nothing is armed.
+ * Return: 0 or -errno of rt_sigaction(2).
+ */
+int nb_sigchain_ignore(bool on)
+{
+	struct nb_ksigaction act = {.handler = (uint64_t)SIG_IGN,
+				    .flags = RESTORER_FLAG,
+				    .restorer = RESTORER};
+
+	if (!on)
+		our_action(&act);
+	return (int)rt_sigaction(&act, NULL);
 }
 
 /**
@@ -288,60 +395,119 @@ static void default_action(siginfo_t *info)
 			    nb_sys_gettid(), SIGSEGV, (long)info, 0, 0);
 }
 
-static void call_handler(const struct nb_ksigaction *act, int sig,
-			 siginfo_t *info, ucontext_t *uc)
+/*
+ * Must the handler be brought to the interrupted stack?  Ours asks for the
+ * alternate stack, which the application's may not know of.
+ */
+static bool on_wrong_stack(const struct nb_ksigaction *act,
+			   const ucontext_t *uc)
+{
+	if (!nb_sigframe_on_alt(uc, (uint64_t)uc) ||
+	    nb_sigframe_on_alt(uc, nb_sigframe_sp(uc)))
+		return false;
+	return !(act->flags & SA_ONSTACK) ||
+	       nb_altstack_whose(&uc->uc_stack) == NB_ALTSTACK_OURS;
+}
+
+/*
+ * How the kernel would enter the application's handler.  False: the stack is
+ * used up, then it would not.
+ */
+static bool enter_handler(const struct nb_ksigaction *act, siginfo_t *info,
+			  ucontext_t *uc, struct nb_sigjump *jump)
 {
 	uint64_t mask;
 
 	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	mask |= act->mask;
+	if (!(act->flags & SA_NODEFER))
+		mask |= NB_SIG_BIT(SIGSEGV);
+	jump->handler = act->handler;
 	/* Invariant 2: SIGSEGV stays open, for hint faults in the handler. */
-	mask = (mask | act->mask) & ~NB_SIG_BIT(SIGSEGV);
-	nb_syscall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0,
-		    sizeof(mask), 0, 0);
-	if (act->flags & SA_SIGINFO)
-		((void (*)(int, siginfo_t *, void *))act->handler)(sig, info,
-								   uc);
-	else
-		((void (*)(int))act->handler)(sig);
+	jump->mask = mask & ~NB_SIG_BIT(SIGSEGV);
+	if (!on_wrong_stack(act, uc))
+		nb_sigframe_stay(jump, info, uc);
+	else if (!nb_sigframe_move(jump, info, uc))
+		return false;
+	if (atomic_load_explicit(&every_mask, memory_order_relaxed))
+		blocked = mask & NB_SIG_BIT(SIGSEGV);
+	return true;
 }
 
-/**
- * nb_sigchain_deliver() - a SIGSEGV that is not ours
- * @sig: SIGSEGV.
- * @info: as the handler got it.
- * @ucv: the interrupted context; the application's handler may change it.
- *
- * Context: signal handler, all signals blocked.
- */
-void nb_sigchain_deliver(int sig, siginfo_t *info, void *ucv)
+static void reset_handler(const struct nb_ksigaction *act)
+{
+	struct nb_ksigaction dfl = *act;
+
+	dfl.handler = (uint64_t)SIG_DFL;
+	nb_sigchain_action(&dfl, NULL);
+}
+
+/* A SIGSEGV that is not ours, with all signals blocked. */
+static bool deliver(siginfo_t *info, ucontext_t *uc, struct nb_sigjump *jump)
 {
 	bool sent = info->si_code <= 0;
 	struct nb_ksigaction act;
 
 	get_action(&act);
 	if (sent && blocked) {
-		pending_info = *info;
+		if (!pending)
+			pending_info = *info;
 		pending = true;
-		return;
+		return false;
 	}
 	if (sent && act.handler == (uint64_t)SIG_IGN)
-		return;
-	/* A fault while blocked or ignored kills: so does the kernel. */
-	if (act.handler == (uint64_t)SIG_DFL ||
-	    act.handler == (uint64_t)SIG_IGN || (!sent && blocked)) {
-		default_action(info);
-		return;
-	}
-	if (act.flags & SA_RESETHAND) {
-		struct nb_ksigaction dfl = act;
-
-		dfl.handler = (uint64_t)SIG_DFL;
-		nb_sigchain_action(&dfl, NULL);
-	}
+		return false;
 	/*
-	 * A second fault inside the handler calls it again, as if it had
-	 * SA_NODEFER: a handler may be left by siglongjmp(3), which we do not
-	 * see, so a note that it is running could not be trusted.
+	 * A fault while blocked or ignored kills, and so does one on a stack
+	 * without room for the handler: so does the kernel.
 	 */
-	call_handler(&act, sig, info, ucv);
+	if (act.handler == (uint64_t)SIG_DFL ||
+	    act.handler == (uint64_t)SIG_IGN || (!sent && blocked) ||
+	    !enter_handler(&act, info, uc, jump)) {
+		default_action(info);
+		return false;
+	}
+	if (act.flags & SA_RESETHAND)
+		reset_handler(&act);
+	return true;
+}
+
+/**
+ * nb_sigsegv_handle() - a SIGSEGV
+ * @sig: SIGSEGV.
+ * @info: as the kernel passed it.
+ * @uc: the interrupted context; the application's handler may change it.
+ * @jump: out: how to enter the application's handler.
+ *
+ * Context: signal handler, all signals blocked; nb_sigsegv_entry() only.
+ * Return: true if it is for the application's handler.
+ */
+bool nb_sigsegv_handle(int sig, siginfo_t *info, void *uc,
+		       struct nb_sigjump *jump)
+{
+	(void)sig;
+	if (nb_hint_fault(info, uc))
+		return false;
+	if (info->si_code > 0 && nb_sigframe_copy_failed(uc))
+		return false;
+	return deliver(info, uc, jump);
+}
+
+/**
+ * nb_sigsegv_return() - the application's handler has returned
+ * @uc: the context that it had, which is about to be the thread's again.
+ *
+ * Context: signal handler, with the handler's mask.
+ */
+void nb_sigsegv_return(ucontext_t *uc)
+{
+	uint64_t mask;
+	bool segv;
+
+	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	segv = mask & NB_SIG_BIT(SIGSEGV);
+	/* Invariant 2 */
+	mask &= ~NB_SIG_BIT(SIGSEGV);
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+	nb_sigchain_block(segv);
 }

@@ -9,6 +9,10 @@
 
 #include <signal.h>
 
+#ifndef SA_RESTORER
+#define SA_RESTORER 0x04000000
+#endif
+
 /* struct sigaction as the kernel has it. */
 struct nb_ksigaction {
 	uint64_t handler;
@@ -27,8 +31,15 @@ void nb_sigchain_fork_child(void);
 void nb_sigchain_on_crash(void (*fn)(void));
 void nb_sigchain_action(const struct nb_ksigaction *act,
 			struct nb_ksigaction *old);
+void nb_sigchain_get(struct nb_ksigaction *act);
+bool nb_sigchain_is_ours(const struct nb_ksigaction *act);
+void nb_sigchain_every_mask(bool seen);
 bool nb_sigchain_block(bool blocked);
+bool nb_sigchain_set_blocked(bool blocked);
 bool nb_sigchain_blocked(void);
-void nb_sigchain_deliver(int sig, siginfo_t *info, void *uc);
+void nb_sigchain_deliver_pending(void);
+bool nb_sigchain_pending(void);
+bool nb_sigchain_take_pending(siginfo_t *info);
+int nb_sigchain_ignore(bool on);
 
 #endif /* NB_SIGCHAIN_H */

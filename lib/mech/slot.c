@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The table of slots: found by a thread through one TLS pointer, taken at its
- * first hint fault or when it is created, given back by numabald when the
- * thread is gone.
+ * first hint fault, its first guarded call or when it is created, given back
+ * by numabald when the thread is gone.
+ *
+ * The TLS pointer is only a guess where calls are guarded: a thread of a bare
+ * clone(2) may share its creator's TLS block, and so does a child process
+ * that shares our memory.  Such have stacks of their own, so the pointer
+ * counts while the stack pointer is where it was before; elsewhere the kernel
+ * is asked who we are.
  *
  * Invariants:
  * 1. A slot with tid > 0 is written only by that thread (its ring's head, its
- *    counters) until numabald has seen that the thread does not exist.
+ *    counters, its calls) until numabald has seen that the thread does not
+ *    exist.
  * 2. A slot is given back only by numabald, or by a forked child for the
- *    threads that it does not have.
+ *    threads that it does not have; at once by who has just taken it.
  * 3. Taking a slot needs no lock: handler code does it.
+ * 4. [stack_lo, stack_hi) of a slot holds no stack of another thread that
+ *    shares the TLS block.
  */
 #include "slot.h"
 
@@ -25,6 +34,11 @@
 static struct nb_slot *slots;	       /* (I) NB_MAX_SLOTS of them */
 static _Atomic int nr_used;	       /* (A) slots ever used */
 static _Atomic uint32_t next_task = 1; /* (A) */
+
+/* How much around a stack pointer is taken for the same stack. */
+#define STACK_BYTES (1ULL << 20)
+
+static _Atomic pid_t owner; /* (A) the process whose threads these are; or 0 */
 
 static struct nb_slot_totals ended; /* (D) */
 /* Where a thread id was put last: a guess that saves a search. */
@@ -124,6 +138,40 @@ static int find(int tid)
 	return -1;
 }
 
+/* What was known of the calls and stacks of the slot's last thread. */
+static void forget_calls(struct nb_slot *s)
+{
+	atomic_store(&s->calls.depth, 0);
+	atomic_store(&s->calls.overflow, 0);
+	s->tls_shared = 0;
+	s->stack_lo = 0;
+	s->stack_hi = 0;
+	s->stack_noted = 0;
+	atomic_store(&s->alt_start, 0);
+	atomic_store(&s->alt_end, 0);
+	atomic_store(&s->sp_seen, 0);
+}
+
+/* A slot for @tid, which has none; or the one that a handler took meanwhile. */
+static int take_once(int tid)
+{
+	int i = find(-tid), used, expected = -tid;
+
+	if (i < 0 ||
+	    !atomic_compare_exchange_strong(&slots[i].tid, &expected, tid))
+		i = take_free(tid);
+	used = nb_slots_used();
+	for (int k = 0; i >= 0 && k < used; k++) {
+		if (k == i || atomic_load(&slots[k].tid) != tid)
+			continue;
+		atomic_store(&slots[i].tid, 0); /* nobody has used it */
+		atomic_store_explicit(guess_of(tid), (uint16_t)(k + 1),
+				      memory_order_relaxed);
+		return k;
+	}
+	return i;
+}
+
 /**
  * nb_slot_self() - the calling thread's slot, taken now if need be
  *
@@ -132,7 +180,7 @@ static int find(int tid)
  */
 struct nb_slot *nb_slot_self(void)
 {
-	int tid, expected, i;
+	int tid, i;
 
 	if (nb_likely(self))
 		return self;
@@ -144,19 +192,124 @@ struct nb_slot *nb_slot_self(void)
 		/* A thread that is gone had our id: ours is another life. */
 		atomic_store(&slots[i].gone, 0);
 		atomic_store(&slots[i].task, atomic_fetch_add(&next_task, 1));
+		forget_calls(&slots[i]);
 	} else {
-		i = find(-tid);
-		expected = -tid;
-		if (i >= 0 && !atomic_compare_exchange_strong(&slots[i].tid,
-							      &expected, tid))
-			i = -1;
+		i = take_once(tid);
 	}
-	if (i < 0)
-		i = take_free(tid);
 	if (i < 0)
 		return NULL;
 	self = &slots[i];
 	return self;
+}
+
+/* The slot of thread @tid, which has come here with somebody else's pointer. */
+static struct nb_slot *slot_by_tid(int tid)
+{
+	int i = find(tid);
+
+	if (i < 0)
+		i = take_once(tid);
+	if (i < 0)
+		return NULL;
+	slots[i].tls_shared = 1;
+	return &slots[i];
+}
+
+/*
+ * The stack of @sp, told as new once; it becomes what the quick way takes,
+ * unless the pointer is shared.
+ */
+static bool note_stack(struct nb_slot *s, uint64_t sp)
+{
+	uint64_t mid = nb_align_down(sp, STACK_BYTES);
+	bool fresh = s->stack_noted != (mid | 1);
+
+	s->stack_noted = mid | 1;
+	if (s->tls_shared)
+		return fresh;
+	/* Between the two stores the window is empty or the old one's part. */
+	s->stack_hi = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	s->stack_lo = mid - STACK_BYTES;
+	atomic_signal_fence(memory_order_seq_cst);
+	s->stack_hi = mid + 2 * STACK_BYTES;
+	return fresh;
+}
+
+static struct nb_slot *for_sp_slowly(uint64_t sp, bool *new_stack)
+{
+	struct nb_slot *s = self;
+	pid_t pid = atomic_load_explicit(&owner, memory_order_relaxed);
+	int tid;
+
+	if (!slots || (pid && nb_sys_getpid() != pid))
+		return NULL;
+	tid = (int)nb_sys_gettid();
+	if (!s)
+		s = nb_slot_self();
+	else if (atomic_load_explicit(&s->tid, memory_order_relaxed) != tid)
+		s = slot_by_tid(tid);
+	if (s && new_stack && !nb_slot_on_alt(s, sp))
+		*new_stack = note_stack(s, sp);
+	return s;
+}
+
+/**
+ * nb_slot_for_sp() - the calling thread's slot, by its stack pointer
+ * @sp: the stack pointer.
+ * @new_stack: out: this stack was not known to be the thread's; it is from
+ *	now on.  NULL: only look.
+ *
+ * Right also for a thread that shares another's TLS block.  A child process
+ * that shares our memory (vfork(2), posix_spawn(3)) is told from a thread when
+ * it runs on a stack of its own; on its parent's, it gets its parent's slot,
+ * whose thread is suspended.
+ *
+ * Context: any thread, signal handler; general registers only.
+ * Return: the slot; NULL for a process that is not the owner, before start,
+ * or when all are taken.
+ */
+struct nb_slot *nb_slot_for_sp(uint64_t sp, bool *new_stack)
+{
+	struct nb_slot *s = self;
+
+	if (new_stack)
+		*new_stack = false;
+	if (nb_unlikely(!s))
+		return for_sp_slowly(sp, new_stack);
+	if (nb_likely(nb_slot_knows_sp(s, sp)))
+		return s;
+	return for_sp_slowly(sp, new_stack);
+}
+
+/**
+ * nb_slot_share_tls() - the calling thread's TLS block is about to be shared
+ *
+ * For clone(2) of a thread without CLONE_SETTLS: its stack may be close to
+ * ours, so from now on the kernel is asked for each call.
+ *
+ * Context: the thread that clones; general registers only.
+ */
+void nb_slot_share_tls(void)
+{
+	struct nb_slot *s = self;
+
+	if (!s)
+		return;
+	s->tls_shared = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	s->stack_hi = 0;
+}
+
+/**
+ * nb_slots_set_owner() - whose threads have slots
+ * @pid: this process; 0: do not look.
+ *
+ * Context: start, forked child.
+ */
+void nb_slots_set_owner(pid_t pid)
+{
+	atomic_store(&owner, pid);
 }
 
 /**
@@ -168,6 +321,24 @@ struct nb_slot *nb_slot_self(void)
 struct nb_slot *nb_slot_self_existing(void)
 {
 	return self;
+}
+
+/**
+ * nb_slots_may_touch() - may a call in flight of any thread touch a range?
+ * @start: first byte.
+ * @end: one past the last; @start: only what may touch anything counts.
+ *
+ * Context: any thread.
+ * Return: true if one may.
+ */
+bool nb_slots_may_touch(uint64_t start, uint64_t end)
+{
+	int used = nb_slots_used();
+
+	for (int i = 0; i < used; i++)
+		if (nb_call_stack_overlaps(&slots[i].calls, start, end))
+			return true;
+	return false;
 }
 
 /**
@@ -241,6 +412,7 @@ void nb_slots_totals(struct nb_slot_totals *sum)
 static void clear_slot(struct nb_slot *s)
 {
 	atomic_store(&s->gone, 0);
+	forget_calls(s);
 	s->same_fault = 0;
 	s->last_ip = 0;
 	s->last_addr = 0;

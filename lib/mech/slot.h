@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One slot per thread: its ring of hint faults and what the handler must
- * remember of it.  Slots live in a fixed table of our own memory, never in a
- * thread's TLS block: that is freed while numabald still reads.
+ * remember of it, and its calls in flight.  Slots live in a fixed table of our
+ * own memory, never in a thread's TLS block: that is freed while numabald still
+ * reads.
  *
  * Ownership: (I) constant after nb_slots_init(); (T) the slot's thread only;
  * (D) numabald only; (A) atomic.
@@ -12,6 +13,7 @@
 
 #include "../base/hint_fault.h"
 #include "../base/util.h"
+#include "inflight.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -32,12 +34,19 @@ struct nb_slot {
 	 * 0: free; > 0: taken by that thread; < 0: numabald found a thread
 	 * of that id, which has not come by itself yet.
 	 */
-	_Atomic int32_t tid;	       /* (A) */
-	_Atomic uint32_t task;	       /* (A) unique to the thread's life */
-	_Atomic uint32_t gone;	       /* (A) the thread said that it ends */
-	uint32_t same_fault;	       /* (T) faults in a row at ... */
-	uint64_t last_ip, last_addr;   /* (T) ... this place */
-	_Atomic uint64_t nr_faults;    /* (A) hint faults taken */
+	_Atomic int32_t tid;	     /* (A) */
+	_Atomic uint32_t task;	     /* (A) unique to the thread's life */
+	_Atomic uint32_t gone;	     /* (A) the thread said that it ends */
+	uint32_t tls_shared;	     /* (T) see nb_slot_share_tls() */
+	uint64_t stack_lo, stack_hi; /* (T) stack pointers in there are ours */
+	_Atomic uint64_t alt_start;  /* (A) the alternate stack in use ... */
+	_Atomic uint64_t alt_end;    /* (A) ... equal: none; written by (T) */
+	uint64_t stack_noted;	     /* (T) the stack last told as new */
+	_Atomic uint64_t sp_seen;    /* (A) by the handler, elsewhere; or 0 */
+	struct nb_call_stack calls;  /* in flight; written by (T) */
+	uint32_t same_fault;	     /* (T) faults in a row at ... */
+	uint64_t last_ip, last_addr; /* (T) ... this place */
+	_Atomic uint64_t nr_faults;  /* (A) hint faults taken */
 	_Atomic uint64_t fault_cycles; /* (A) time spent in them */
 	_Atomic uint64_t max_cycles;   /* (A) the longest */
 	struct nb_fault_ring ring;
@@ -56,6 +65,10 @@ struct nb_slot *nb_slot_at(int index);
 int nb_slots_used(void);
 struct nb_slot *nb_slot_self(void);
 struct nb_slot *nb_slot_self_existing(void);
+struct nb_slot *nb_slot_for_sp(uint64_t sp, bool *new_stack);
+void nb_slot_share_tls(void);
+void nb_slots_set_owner(pid_t pid);
+bool nb_slots_may_touch(uint64_t start, uint64_t end);
 int nb_slot_note_found(pid_t tid);
 int nb_slot_find(pid_t tid);
 void nb_slot_release(int index);
@@ -66,6 +79,24 @@ static inline int nb_slot_tid(const struct nb_slot *s)
 	int tid = atomic_load_explicit(&s->tid, memory_order_acquire);
 
 	return tid < 0 ? -tid : tid;
+}
+
+static inline bool nb_slot_on_alt(const struct nb_slot *s, uint64_t sp)
+{
+	uint64_t start =
+		atomic_load_explicit(&s->alt_start, memory_order_relaxed);
+	uint64_t end = atomic_load_explicit(&s->alt_end, memory_order_relaxed);
+
+	return sp - start < end - start;
+}
+
+/* Is a stack pointer surely of the slot's thread? Always false if shared. */
+static inline bool nb_slot_knows_sp(const struct nb_slot *s, uint64_t sp)
+{
+	if (nb_likely(s->stack_hi &&
+		      sp - s->stack_lo < s->stack_hi - s->stack_lo))
+		return true;
+	return !s->tls_shared && nb_slot_on_alt(s, sp);
 }
 
 #endif /* NB_SLOT_H */

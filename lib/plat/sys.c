@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <signal.h>
@@ -108,6 +109,17 @@ static long sys_mincore(uint64_t addr, uint64_t len, unsigned char *vec)
 {
 	return nb_syscall6(SYS_mincore, (long)addr, (long)len, (long)vec, 0, 0,
 			   0);
+}
+
+static long sys_membarrier(void)
+{
+	long cmd = MEMBARRIER_CMD_PRIVATE_EXPEDITED, ret;
+
+	ret = nb_syscall6(SYS_membarrier, cmd, 0, 0, 0, 0, 0);
+	/* EPERM: never registered, or refused; then it is so again. */
+	if (ret != -EPERM || nb_sys_membarrier_register())
+		return ret;
+	return nb_syscall6(SYS_membarrier, cmd, 0, 0, 0, 0, 0);
 }
 
 static long sys_get_vma_policy(uint64_t addr, int *mode)
@@ -223,6 +235,7 @@ const struct nb_sys nb_sys_linux = {
 	.mprotect = sys_mprotect,
 	.move_pages = sys_move_pages,
 	.mincore = sys_mincore,
+	.membarrier = sys_membarrier,
 	.get_vma_policy = sys_get_vma_policy,
 	.sched_setaffinity = sys_sched_setaffinity,
 	.sched_getaffinity = sys_sched_getaffinity,
@@ -418,6 +431,21 @@ long nb_futex_wake(uint32_t *word, int nr)
 long nb_sys_sched_yield(void)
 {
 	return nb_syscall6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+/**
+ * nb_sys_membarrier_register() - tell the kernel that barriers will be wanted
+ *
+ * Not needed for them to work, but cheaper before there are threads.
+ *
+ * Context: Anywhere.
+ * Return: 0, or -errno: struct nb_sys.membarrier will fail as well.
+ */
+long nb_sys_membarrier_register(void)
+{
+	return nb_syscall6(SYS_membarrier,
+			   MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0, 0,
+			   0, 0);
 }
 
 /**

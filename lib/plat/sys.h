@@ -21,6 +21,11 @@ struct nb_sys {
 			   int *status);
 	/* mincore(2): bit 0 of vec[i] tells whether page i is resident */
 	long (*mincore)(uint64_t addr, uint64_t len, unsigned char *vec);
+	/*
+	 * A full memory barrier in every running thread of the process.  Fails
+	 * where the kernel lacks or refuses membarrier(2).
+	 */
+	long (*membarrier)(void);
 	/* mode of the VMA's own policy at addr (MPOL_F_ADDR) */
 	long (*get_vma_policy)(uint64_t addr, int *mode);
 	/* threads */
@@ -46,6 +51,7 @@ long nb_sys_write_all(int fd, const char *buf, size_t len);
 long nb_futex_wait(uint32_t *word, uint32_t val, uint64_t timeout_ns);
 long nb_futex_wake(uint32_t *word, int nr);
 long nb_sys_sched_yield(void);
+long nb_sys_membarrier_register(void);
 bool nb_thread_exists(pid_t tid); /* in this process */
 
 #endif /* NB_SYS_H */

@@ -57,12 +57,12 @@ run()
 # The command itself.
 try 125 "numabal: no command; see numabal -h" "$numabal"
 try 125 "numabal: unknown command 'rnu'; see numabal -h" "$numabal" rnu
-for c in stat top map ctl doctor advise report; do
+for c in stat top map ctl advise report; do
 	try 125 "numabal: '$c' is not part of this version" "$numabal" $c 1
 done
 try 0 "" "$numabal" --version
 [[ $out =~ ^numabal\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "version: '$out'"
-for c in -h --help "run -h" "run --help" help "help run" "help topo"; do
+for c in -h --help {run,topo,doctor}\ -h "run --help" help "help run"; do
 	read -ra words <<< "$c"
 	try 0 "" "$numabal" "${words[@]}"
 	[[ $out == Usage:* ]] || fail "numabal $c: '$out'"
@@ -80,8 +80,8 @@ try 125 "numabal: -o force: not OPTION=VALUE" run -o force true
 try 125 "numabal: -o nonsense=1: no such option" run -o nonsense=1 true
 try 125 "numabal: -o scan_size_mb=0: not in 1..1048576 (MiB)" \
 	run -o force=1 -o scan_size_mb=0 touch "$tmp/ran"
-try 125 "numabal: -o guard=bracket: not supported by this version" \
-	run -o guard=bracket true
+try 125 "numabal: -o guard=x: not one of auto, bracket, conservative, off" \
+	run -o guard=x true
 try 125 "numabal: -o SCAN_PERIOD_MIN_MS=2000: above SCAN_PERIOD_MAX_MS=1500" \
 	run -o scan_period_min_ms=2s -o scan_period_max_ms=1500 true
 for o in record sites; do

@@ -188,6 +188,17 @@ static long fake_mincore(uint64_t addr, uint64_t len, unsigned char *vec)
 	return logged(&c, 0);
 }
 
+static long fake_membarrier(void)
+{
+	struct fake_call c = {FAKE_MEMBARRIER, 0, 0, 0, 0};
+	void (*meanwhile)(void) = fake.at_membarrier;
+
+	fake.at_membarrier = NULL;
+	if (meanwhile)
+		meanwhile();
+	return logged(&c, injected(FAKE_MEMBARRIER) ? -fake.fault.err : 0);
+}
+
 static long fake_get_vma_policy(uint64_t addr, int *mode)
 {
 	struct fake_call c = {FAKE_POLICY, addr, 0, 0, 0};
@@ -453,6 +464,7 @@ const struct nb_sys fake_sys = {
 	.mprotect = fake_mprotect,
 	.move_pages = fake_move_pages,
 	.mincore = fake_mincore,
+	.membarrier = fake_membarrier,
 	.get_vma_policy = fake_get_vma_policy,
 	.sched_setaffinity = fake_setaffinity,
 	.sched_getaffinity = fake_getaffinity,

@@ -25,6 +25,7 @@ enum fake_kind {
 	FAKE_MPROTECT,
 	FAKE_MOVE_PAGES,
 	FAKE_MINCORE,
+	FAKE_MEMBARRIER,
 	FAKE_POLICY,
 	FAKE_SETAFFINITY,
 	FAKE_GETAFFINITY,
@@ -79,6 +80,7 @@ struct fake {
 	struct fake_fault fault;
 	/* Called once, in the next mprotect: what another thread does then. */
 	void (*meanwhile)(void);
+	void (*at_membarrier)(void); /* likewise, in the next membarrier */
 	unsigned int calls[FAKE_NR_KINDS];
 	unsigned int nr_log; /* calls ever; the first FAKE_LOG are kept */
 	struct fake_call log[FAKE_LOG];

@@ -184,6 +184,151 @@ static void test_exhausted(void **state)
 	assert_ptr_equal(ret, nb_slot_at(1234));
 }
 
+/* ---- by stack pointer ---------------------------------------------------- */
+
+#define MID (5 * NB_MIB)
+
+static void test_for_sp(void **state)
+{
+	const uint64_t stack = 64 * NB_MIB + MID;
+	struct nb_slot *s;
+	bool fresh = false;
+
+	(void)state;
+	s = nb_slot_for_sp(stack, NULL);
+	assert_ptr_equal(s, nb_slot_self());
+	assert_false(nb_slot_knows_sp(s, stack));
+	assert_ptr_equal(nb_slot_for_sp(stack, &fresh), s);
+	assert_true(fresh);
+	for (uint64_t sp = stack - NB_MIB; sp < stack + NB_MIB; sp += 4096) {
+		assert_ptr_equal(nb_slot_for_sp(sp, &fresh), s);
+		assert_false(fresh);
+		assert_true(nb_slot_knows_sp(s, sp));
+	}
+	/* another stack, told once; looking does not tell */
+	assert_ptr_equal(nb_slot_for_sp(MID, NULL), s);
+	assert_true(nb_slot_knows_sp(s, stack));
+	assert_ptr_equal(nb_slot_for_sp(MID, &fresh), s);
+	assert_true(fresh);
+	assert_false(nb_slot_knows_sp(s, stack));
+	/* the alternate one is known */
+	atomic_store(&s->alt_start, stack);
+	atomic_store(&s->alt_end, stack + 4096);
+	assert_true(nb_slot_knows_sp(s, stack + 4095));
+	assert_false(nb_slot_knows_sp(s, stack + 4096));
+	assert_ptr_equal(nb_slot_for_sp(stack + 8, &fresh), s);
+	assert_false(fresh);
+	assert_true(nb_slot_knows_sp(s, MID));
+	/* the very ends of the address space */
+	assert_ptr_equal(nb_slot_for_sp(0, &fresh), s);
+	assert_true(fresh && nb_slot_knows_sp(s, 0));
+	nb_slot_for_sp(UINT64_MAX, &fresh);
+	assert_true(fresh || nb_slot_knows_sp(s, UINT64_MAX));
+}
+
+/* A process that shares our memory, but not one of our threads. */
+static void test_not_the_owner(void **state)
+{
+	bool fresh = true;
+
+	(void)state;
+	nb_slots_set_owner(getpid() + 1);
+	assert_null(nb_slot_for_sp(MID, &fresh));
+	assert_false(fresh);
+	assert_null(nb_slot_self_existing());
+	nb_slots_set_owner(getpid());
+	assert_non_null(nb_slot_for_sp(MID, &fresh));
+	nb_slots_set_owner(getpid() + 1);
+	/* on its parent's stack: not asked */
+	assert_non_null(nb_slot_for_sp(MID, &fresh));
+	assert_null(nb_slot_for_sp(100 * MID, &fresh));
+	nb_slots_set_owner(0);
+}
+
+/* What another thread does that has our TLS pointer: our tid, changed. */
+static void test_shared_tls(void **state)
+{
+	struct nb_slot *s = nb_slot_self(), *other;
+	int tid = nb_slot_tid(s);
+	bool fresh;
+
+	(void)state;
+	nb_slot_for_sp(MID, &fresh);
+	assert_true(nb_slot_knows_sp(s, MID));
+	nb_slot_share_tls();
+	assert_false(nb_slot_knows_sp(s, MID));
+	assert_ptr_equal(nb_slot_for_sp(MID, &fresh), s);
+	assert_false(fresh || nb_slot_knows_sp(s, MID));
+	nb_slot_for_sp(10 * MID, &fresh);
+	assert_true(fresh);
+	/* as if we were another one: the kernel says tid, the slot does not */
+	atomic_store(&s->tid, NOBODY);
+	other = nb_slot_for_sp(MID, &fresh);
+	assert_ptr_not_equal(other, s);
+	assert_int_equal(nb_slot_tid(other), tid);
+	assert_ptr_equal(nb_slot_self_existing(), s);
+	assert_true(fresh);
+	assert_ptr_equal(nb_slot_for_sp(MID, &fresh), other);
+	assert_false(fresh);
+	assert_int_equal(nb_slots_used(), 2);
+	/* numabald had found it before */
+	nb_slot_release(index_of(other));
+	assert_int_equal(nb_slot_note_found(tid), index_of(other));
+	assert_ptr_equal(nb_slot_for_sp(MID, &fresh), other);
+	assert_int_equal(atomic_load(&other->tid), tid);
+}
+
+/* What a thread leaves is not the next one's. */
+static void test_calls_end(void **state)
+{
+	struct nb_slot *s = nb_slot_self();
+	int tid = nb_slot_tid(s);
+	bool fresh;
+
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		nb_slot_for_sp(MID, &fresh);
+		assert_true(fresh);
+		atomic_store(&s->alt_end, 4096);
+		atomic_store(&s->sp_seen, 1);
+		atomic_store(&s->calls.depth, 1);
+		atomic_store(&s->calls.call[0].flags, NB_CALL_OPAQUE);
+		assert_true(nb_slots_may_touch(0, 0));
+		/* given back; or a new thread of the same id comes by */
+		nb_slots_after_fork();
+		if (again) {
+			atomic_store(&s->calls.depth, 1);
+			atomic_store(&s->tid, tid);
+			assert_ptr_equal(nb_slot_self(), s);
+		}
+		assert_false(nb_slot_on_alt(s, 8));
+		assert_int_equal(s->sp_seen, 0);
+		assert_int_equal(s->calls.depth, 0);
+		assert_false(nb_slots_may_touch(0, 0));
+		assert_ptr_equal(nb_slot_self(), s);
+	}
+}
+
+static void test_may_touch(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++) {
+		struct nb_slot *s =
+			nb_slot_at(nb_slot_note_found(NOBODY + (int)i));
+
+		atomic_store(&s->calls.call[0].range[0].start, i * 100);
+		atomic_store(&s->calls.call[0].range[0].end, i * 100 + 50);
+		atomic_store(&s->calls.call[0].nr_ranges, 1);
+		atomic_store(&s->calls.depth, 1);
+	}
+	assert_true(nb_slots_may_touch(249, 250));
+	assert_true(nb_slots_may_touch(0, 1));
+	assert_false(nb_slots_may_touch(150, 200));
+	assert_false(nb_slots_may_touch(0, 0));
+	atomic_store(&nb_slot_at(2)->calls.overflow, 1);
+	assert_true(nb_slots_may_touch(0, 0));
+}
+
 /* ---- a thousand threads, alive together ---------------------------------- */
 
 #define NR_THREADS 1000
@@ -248,6 +393,11 @@ int main(void)
 		cmocka_unit_test_setup(test_tid_reused, setup),
 		cmocka_unit_test_setup(test_after_fork, setup),
 		cmocka_unit_test_setup(test_exhausted, setup),
+		cmocka_unit_test_setup(test_for_sp, setup),
+		cmocka_unit_test_setup(test_not_the_owner, setup),
+		cmocka_unit_test_setup(test_shared_tls, setup),
+		cmocka_unit_test_setup(test_calls_end, setup),
+		cmocka_unit_test_setup(test_may_touch, setup),
 		cmocka_unit_test_setup(test_thousand_threads, setup),
 	};
 

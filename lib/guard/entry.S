@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a stub to C and back, and a copy that survives memory that is not
+ * there.
+ *
+ * A stub calls nb_guard_enter_entry or nb_guard_leave_entry with the index of
+ * its site in r11 and, in rcx, the address in the program's text that it
+ * stands for.  Both registers are free around a system call; all others but
+ * the flags come back as they were, or as the C functions changed them in
+ * struct nb_regs.
+ *
+ * To an unwinder the frame looks like that of a signal which arrived at the
+ * address in rcx with the stack pointer of the site: it gets from a hook to
+ * the program without knowing of stubs.
+ *
+ * The C functions are called with a stack aligned to 16 bytes and use no
+ * vector registers.  When the first of them says so the second one follows,
+ * with the vector and x87 state saved: these are the parts of XCR0 that
+ * nb_guard_xsave_mask names, or those of FXSAVE if it is 0.
+ */
+#if defined(__x86_64__) && defined(__LP64__)
+
+#ifdef __CET__
+#include <cet.h>
+#else
+#define _CET_ENDBR
+#endif
+
+/* struct nb_regs */
+#define REG_RAX 0
+#define REG_RDI 8
+#define REG_RSI 16
+#define REG_RDX 24
+#define REG_R10 32
+#define REG_R8 40
+#define REG_R9 48
+#define REG_SP 56
+#define REG_SITE 64
+
+/* The red zone, which the stub skipped, the return address, rbp. */
+#define SITE_SP (128 + 8 + 8)
+
+/* Below rbp: address of the site, address of struct nb_regs, the struct. */
+#define SLOT_SITE -8
+#define SLOT_REGS -16
+#define FRAME (8 + 72)
+
+	.text
+	.hidden nb_guard_enter
+	.hidden nb_guard_enter_slow
+	.hidden nb_guard_leave
+	.hidden nb_guard_leave_slow
+	.hidden nb_guard_xsave_mask
+	.hidden nb_guard_xsave_bytes
+	.hidden nb_guard_xsave_compact
+
+	.macro GUARD_ENTRY name, fast, slow
+	.globl \name
+	.hidden \name
+	.type \name, @function
+	.balign 16
+\name:
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_def_cfa %rsp, SITE_SP - 8
+	.cfi_register %rip, %rcx
+	_CET_ENDBR
+	push	%rbp
+	.cfi_def_cfa_offset SITE_SP
+	.cfi_offset %rbp, -SITE_SP
+	mov	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	push	%rcx
+	.cfi_offset %rip, -SITE_SP - 8
+	sub	$FRAME, %rsp
+	and	$-16, %rsp
+	mov	%rax, REG_RAX(%rsp)
+	mov	%rdi, REG_RDI(%rsp)
+	mov	%rsi, REG_RSI(%rsp)
+	mov	%rdx, REG_RDX(%rsp)
+	mov	%r10, REG_R10(%rsp)
+	mov	%r8, REG_R8(%rsp)
+	mov	%r9, REG_R9(%rsp)
+	lea	SITE_SP(%rbp), %rax
+	mov	%rax, REG_SP(%rsp)
+	mov	%r11, REG_SITE(%rsp)
+	cld
+	mov	%rsp, %rdi
+	call	\fast
+	test	%al, %al
+	jne	2f
+1:
+	mov	REG_RAX(%rsp), %rax
+	mov	REG_RDI(%rsp), %rdi
+	mov	REG_RSI(%rsp), %rsi
+	mov	REG_RDX(%rsp), %rdx
+	mov	REG_R10(%rsp), %r10
+	mov	REG_R8(%rsp), %r8
+	mov	REG_R9(%rsp), %r9
+	mov	SLOT_SITE(%rbp), %rcx
+	.cfi_remember_state
+	.cfi_register %rip, %rcx
+	leave
+	.cfi_def_cfa %rsp, SITE_SP - 8
+	.cfi_restore %rbp
+	ret
+	.cfi_restore_state
+2:
+	mov	%rsp, SLOT_REGS(%rbp)
+	sub	nb_guard_xsave_bytes(%rip), %rsp
+	and	$-64, %rsp
+	mov	nb_guard_xsave_mask(%rip), %rax
+	test	%rax, %rax
+	je	5f
+	mov	%rax, %rdx
+	shr	$32, %rdx
+	/* The header, of which XSAVE writes but a part. */
+	xor	%ecx, %ecx
+	mov	%rcx, 512(%rsp)
+	mov	%rcx, 520(%rsp)
+	mov	%rcx, 528(%rsp)
+	mov	%rcx, 536(%rsp)
+	mov	%rcx, 544(%rsp)
+	mov	%rcx, 552(%rsp)
+	mov	%rcx, 560(%rsp)
+	mov	%rcx, 568(%rsp)
+	cmpb	$0, nb_guard_xsave_compact(%rip)
+	je	3f
+	xsavec64 (%rsp)
+	jmp	4f
+3:
+	xsave64	(%rsp)
+4:
+	mov	SLOT_REGS(%rbp), %rdi
+	call	\slow
+	mov	nb_guard_xsave_mask(%rip), %rax
+	mov	%rax, %rdx
+	shr	$32, %rdx
+	xrstor64 (%rsp)
+	mov	SLOT_REGS(%rbp), %rsp
+	jmp	1b
+5:
+	fxsave64 (%rsp)
+	mov	SLOT_REGS(%rbp), %rdi
+	call	\slow
+	fxrstor64 (%rsp)
+	mov	SLOT_REGS(%rbp), %rsp
+	jmp	1b
+	.cfi_endproc
+	.size \name, . - \name
+	.endm
+
+	GUARD_ENTRY nb_guard_enter_entry, nb_guard_enter, nb_guard_enter_slow
+	GUARD_ENTRY nb_guard_leave_entry, nb_guard_leave, nb_guard_leave_slow
+
+/* long nb_guard_copy(void *to, const void *from, uint64_t bytes) */
+	.globl nb_guard_copy, nb_guard_copy_begin
+	.globl nb_guard_copy_end, nb_guard_copy_fault
+	.hidden nb_guard_copy, nb_guard_copy_begin
+	.hidden nb_guard_copy_end, nb_guard_copy_fault
+	.type nb_guard_copy, @function
+	.balign 16
+nb_guard_copy:
+	.cfi_startproc
+	_CET_ENDBR
+	mov	%rdx, %rcx
+nb_guard_copy_begin:
+	rep movsb
+nb_guard_copy_end:
+	xor	%eax, %eax
+	ret
+nb_guard_copy_fault:
+	mov	$-14, %rax /* -EFAULT */
+	ret
+	.cfi_endproc
+	.size nb_guard_copy, . - nb_guard_copy
+
+#endif
+
+	.section .note.GNU-stack, "", %progbits

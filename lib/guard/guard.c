@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guard's core: what happens to every system call before it is made and
+ * after it has returned.  Called by entry.S from the stubs, in any thread of
+ * the program, at any depth of signal handlers, on any stack.
+ *
+ * nb_guard_enter() and nb_guard_leave() are the fast path: no vector register
+ * is touched, nothing of libc is called.  They say whether the slow half has
+ * to follow, for which entry.S saves the vector state.
+ *
+ * Invariants (G1-G8):
+ * 1. A range is published before it is looked at, and stays until the call
+ *    has returned: also when nothing is armed.
+ * 2. What is published is accessible when enter returns.
+ * 3. A child that shares our memory (vfork) uses nothing of its parent's
+ *    slot: while one may exist, nothing is armed.
+ * 4. Memory of the program is read by nb_guard_copy() only.
+ */
+#include "guard.h"
+
+#include "../mech/arm.h"
+#include "../mech/slot.h"
+#include "patch.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+#pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
+
+#define NEW_STACK (1ULL << 63) /* in nb_regs.site, between the two halves */
+
+__thread struct nb_regs *nb_guard_active_regs
+	__attribute__((tls_model("initial-exec")));
+
+_Atomic uint32_t nb_guard_shared_children;
+
+static const struct nb_sys *sys;
+static const struct nb_guard_ops *ops;
+static _Atomic bool on;
+static _Atomic int owner_pid;
+
+/**
+ * nb_guard_init() - before the first site is patched
+ * @s: system calls.
+ * @o: what the glue wants to know; constant from now on.
+ *
+ * Context: start only.
+ * Return: 0.
+ */
+int nb_guard_init(const struct nb_sys *s, const struct nb_guard_ops *o)
+{
+	sys = s;
+	ops = o;
+	nb_guard_note_fork();
+	return 0;
+}
+
+/**
+ * nb_guard_note_fork() - this process owns its memory from now on
+ *
+ * Context: start, forked child.
+ */
+void nb_guard_note_fork(void)
+{
+	atomic_store(&owner_pid, (int)nb_sys_getpid());
+	atomic_store(&nb_guard_shared_children, 0);
+}
+
+/**
+ * nb_guard_on() - publish ranges and keep them accessible, or no longer
+ * @yes: false only when nothing will be armed any more.
+ *
+ * Context: any thread.
+ */
+void nb_guard_on(bool yes)
+{
+	atomic_store(&on, yes);
+}
+
+/**
+ * nb_guard_is_on() - are ranges published?
+ *
+ * Context: any thread, signal handler.
+ * Return: true if so.
+ */
+bool nb_guard_is_on(void)
+{
+	return atomic_load_explicit(&on, memory_order_relaxed);
+}
+
+/* Invariant 3. */
+static bool shared_child(void)
+{
+	return nb_unlikely(atomic_load_explicit(&nb_guard_shared_children,
+						memory_order_relaxed)) &&
+	       (int)nb_sys_getpid() !=
+		       atomic_load_explicit(&owner_pid, memory_order_relaxed);
+}
+
+/* Invariant 2, after invariant 1. */
+static void disarm_published(struct nb_call *call)
+{
+	uint32_t nr =
+		atomic_load_explicit(&call->nr_ranges, memory_order_relaxed);
+
+	/* Pairs with the membarrier(2) of nb_arm_flush(). */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (nb_likely(
+		    !atomic_load_explicit(&nb_nr_armed, memory_order_relaxed)))
+		return;
+	for (uint32_t i = 0; i < nr; i++)
+		nb_disarm_for_call(sys,
+				   atomic_load_explicit(&call->range[i].start,
+							memory_order_relaxed),
+				   atomic_load_explicit(&call->range[i].end,
+							memory_order_relaxed));
+}
+
+static struct nb_call *push(struct nb_slot *slot, const struct nb_regs *r)
+{
+	return nb_call_push(
+		&slot->calls, r->sp,
+		atomic_load_explicit(&slot->alt_start, memory_order_relaxed),
+		atomic_load_explicit(&slot->alt_end, memory_order_relaxed));
+}
+
+/**
+ * nb_guard_enter() - a system call is about to be made
+ * @r: the registers at the site.
+ *
+ * Context: any thread; no libc, no vector registers.
+ * Return: true: nb_guard_enter_slow() must follow.
+ */
+bool nb_guard_enter(struct nb_regs *r)
+{
+	const struct nb_sysclass *k = nb_sysclass(r->rax);
+	bool new_stack = false, opaque = false;
+	struct nb_slot *slot;
+	struct nb_call *call;
+
+	if (k->arg[0].kind == NB_ARG_END && k->hook == NB_HOOK_NONE)
+		return false;
+	if (!nb_guard_is_on() && k->hook == NB_HOOK_NONE)
+		return false;
+	if (shared_child())
+		return k->hook == NB_HOOK_PROCESS || k->hook == NB_HOOK_SIGNAL;
+	slot = nb_slot_for_sp(r->sp, &new_stack);
+	if (nb_unlikely(!slot))
+		return false;
+	if (nb_unlikely(new_stack))
+		r->site |= NEW_STACK;
+	call = push(slot, r);
+	if (nb_unlikely(!call))
+		return true;
+	call->nr = (uint32_t)r->rax;
+	call->hook = k->hook;
+	if (nb_guard_is_on()) {
+		opaque = nb_syscall_ranges(k, r, call);
+		disarm_published(call);
+	}
+	return opaque || k->hook != NB_HOOK_NONE || new_stack;
+}
+
+static void keep_args(struct nb_call *call, const struct nb_regs *r)
+{
+	for (int i = 0; i < 6; i++)
+		call->saved[i] = r->arg[i];
+}
+
+static bool no_post_window(const struct nb_regs *r)
+{
+	const struct nb_patched *p = nb_patch_site(r->site);
+
+	return p && p->kind == NB_SITE_PRE_ONLY;
+}
+
+static void run_enter_hook(struct nb_call *call, struct nb_regs *r)
+{
+	const struct nb_guard_hook *h = &ops->hook[call->hook];
+	uint32_t flags;
+
+	keep_args(call, r);
+	if (no_post_window(r))
+		atomic_fetch_or_explicit(&call->flags, NB_CALL_LAZY,
+					 memory_order_relaxed);
+	if (h->enter)
+		h->enter(call, r);
+	flags = atomic_load_explicit(&call->flags, memory_order_relaxed);
+	/* Something that does nothing and cannot fail. */
+	if (flags & NB_CALL_EMULATED)
+		r->rax = SYS_getpid;
+}
+
+static void enter_shared_child(struct nb_regs *r)
+{
+	if (ops->shared_child)
+		ops->shared_child(r);
+}
+
+static void new_thread_or_stack(struct nb_slot *slot, uint64_t sp)
+{
+	if (ops->stack)
+		ops->stack(slot, sp);
+}
+
+/**
+ * nb_guard_enter_slow() - the rest of nb_guard_enter()
+ * @r: the registers at the site.
+ *
+ * Context: any thread, vector state saved.
+ */
+void nb_guard_enter_slow(struct nb_regs *r)
+{
+	bool new_stack = r->site & NEW_STACK, ignored;
+	struct nb_regs *outer = nb_guard_active_regs;
+	struct nb_slot *slot;
+	struct nb_call *call;
+
+	r->site &= ~NEW_STACK;
+	if (shared_child()) {
+		enter_shared_child(r);
+		return;
+	}
+	slot = nb_slot_for_sp(r->sp, &ignored);
+	if (!slot)
+		return;
+	nb_guard_active_regs = r;
+	if (new_stack)
+		new_thread_or_stack(slot, r->sp);
+	call = nb_call_find(&slot->calls, r->sp);
+	if (!call) {
+		/* No room: as good as opaque, and nothing can be kept. */
+		if (nb_guard_is_on())
+			ops->opaque();
+	} else {
+		if (atomic_load_explicit(&call->flags, memory_order_relaxed) &
+		    NB_CALL_OPAQUE)
+			ops->opaque();
+		if (call->hook != NB_HOOK_NONE)
+			run_enter_hook(call, r);
+	}
+	nb_guard_active_regs = outer;
+}
+
+/**
+ * nb_guard_leave() - a system call has returned
+ * @r: the registers at the site; rax is the result.
+ *
+ * Context: any thread; no libc, no vector registers.
+ * Return: true: nb_guard_leave_slow() must follow.
+ */
+bool nb_guard_leave(struct nb_regs *r)
+{
+	const uint32_t slow =
+		NB_CALL_HOOK | NB_CALL_REWRITTEN | NB_CALL_EMULATED;
+	bool new_stack = false;
+	struct nb_slot *slot;
+	struct nb_call *call;
+
+	if (shared_child())
+		return false;
+	slot = nb_slot_for_sp(r->sp, &new_stack);
+	if (nb_unlikely(!slot))
+		return false;
+	call = nb_call_find(&slot->calls, r->sp);
+	if (!call) {
+		/* A thread's first steps, in the middle of clone(2). */
+		if (!new_stack)
+			return false;
+		r->site |= NEW_STACK;
+		return true;
+	}
+	if (nb_unlikely(r->rax == (uint64_t)-EFAULT) ||
+	    (atomic_load_explicit(&call->flags, memory_order_relaxed) & slow))
+		return true;
+	nb_call_pop(&slot->calls, r->sp);
+	return false;
+}
+
+/* Chunk by chunk: a neighbour that is armed proves nothing. */
+static bool has_armed(uint64_t start, uint64_t end)
+{
+	while (start < end) {
+		struct nb_block *b = nb_block_next(start, end);
+		uint64_t stop;
+
+		if (!b)
+			return false;
+		start = nb_max(start, b->start);
+		stop = nb_min(end, b->start + NB_BLOCK_BYTES);
+		for (; start < stop;
+		     start = nb_chunk_start(b, nb_chunk_index(b, start)) +
+			     nb_chunk_bytes(b))
+			if (atomic_load(&b->state[nb_chunk_index(b, start)]) ==
+			    NB_CHUNK_ARMED)
+				return true;
+	}
+	return false;
+}
+
+/* G5: EFAULT for memory that is armed now is our doing. */
+static void check_hole(const struct nb_call *call, const struct nb_regs *r)
+{
+	uint32_t nr =
+		atomic_load_explicit(&call->nr_ranges, memory_order_relaxed);
+
+	if (r->rax != (uint64_t)-EFAULT || !nb_guard_is_on())
+		return;
+	for (uint32_t i = 0; i < nr; i++) {
+		uint64_t start = atomic_load_explicit(&call->range[i].start,
+						      memory_order_relaxed);
+		uint64_t end = atomic_load_explicit(&call->range[i].end,
+						    memory_order_relaxed);
+
+		if (!has_armed(start, end))
+			continue;
+		if (atomic_load_explicit(&call->flags, memory_order_relaxed) &
+		    NB_CALL_HULL)
+			continue;
+		ops->hole(call, r->site);
+		return;
+	}
+}
+
+/**
+ * nb_guard_leave_slow() - the rest of nb_guard_leave()
+ * @r: the registers at the site.
+ *
+ * Context: any thread, vector state saved.
+ */
+void nb_guard_leave_slow(struct nb_regs *r)
+{
+	bool new_stack = r->site & NEW_STACK, ignored;
+	struct nb_regs *outer = nb_guard_active_regs;
+	struct nb_slot *slot;
+	struct nb_call *call;
+	uint32_t flags;
+
+	r->site &= ~NEW_STACK;
+	slot = nb_slot_for_sp(r->sp, &ignored);
+	if (!slot)
+		return;
+	nb_guard_active_regs = r;
+	if (new_stack)
+		new_thread_or_stack(slot, r->sp);
+	call = nb_call_find(&slot->calls, r->sp);
+	if (!call)
+		goto out;
+	flags = atomic_load_explicit(&call->flags, memory_order_relaxed);
+	check_hole(call, r);
+	if ((flags & NB_CALL_HOOK) && ops->hook[call->hook].leave) {
+		ops->hook[call->hook].leave(call, r);
+		/* In a forked child the slots are new: nothing to take back. */
+		slot = nb_slot_for_sp(r->sp, &ignored);
+		call = slot ? nb_call_find(&slot->calls, r->sp) : NULL;
+		if (!call)
+			goto out;
+	}
+	if (flags & NB_CALL_EMULATED)
+		r->rax = (uint64_t)call->ret;
+	if (flags & NB_CALL_REWRITTEN)
+		for (int i = 0; i < 6; i++)
+			r->arg[i] = call->saved[i];
+	nb_call_pop(&slot->calls, r->sp);
+out:
+	nb_guard_active_regs = outer;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The glue's side of the guard: what the process does at certain system calls,
+ * whoever makes them.
+ */
+#ifndef NB_GUARD_HOOKS_H
+#define NB_GUARD_HOOKS_H
+
+#include "guard/guard.h"
+
+struct nb_tier_choice;
+
+extern const struct nb_guard_hook nb_guard_mm;	    /* guard_mm.c */
+extern const struct nb_guard_hook nb_guard_signal;  /* guard_signal.c */
+extern const struct nb_guard_hook nb_guard_process; /* guard_process.c */
+extern const struct nb_guard_hook nb_guard_task;    /* guard_task.c */
+extern const struct nb_guard_hook nb_guard_step;    /* guard_step.c */
+
+/* guard_process.c: a call by a child that shares our memory */
+void nb_guard_process_shared(struct nb_regs *r);
+
+/* guard_setup.c */
+int nb_guard_setup(void);
+bool nb_guarded(void);
+enum nb_tier nb_guard_tier(void);
+const struct nb_tier_choice *nb_guard_choice(void);
+void nb_guard_exec_mapped(uint64_t addr, uint64_t len, int fd, uint64_t off);
+void nb_guard_exec_unmapped(uint64_t start, uint64_t end);
+uint64_t nb_guard_holes(void);
+
+#endif /* NB_GUARD_HOOKS_H */

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes and threads at the level of system calls: clone, fork, vfork,
+ * exec and exit, whoever makes them (posix_spawn(3), raw code, libc itself).
+ *
+ * Invariants:
+ * 1. While a child may share our memory, nothing is armed: it has neither our
+ *    handler nor a slot of its own.
+ * 2. A fork copies the memory while numabald is held off; in the child all is
+ *    accessible before the program goes on.
+ * 3. Before exec the thread has the mask, the policy and the signals that the
+ *    program believes in.
+ */
+#include "guard_hooks.h"
+#include "guard_signal.h"
+#include "guard_task.h"
+#include "hooks.h"
+#include "nb.h"
+
+#include <sched.h>
+#include <sys/syscall.h>
+
+/* What leave() has to undo; kept in aux[0], with its state behind it. */
+enum {
+	NOTHING,
+	FORKED,
+	SHARED,
+	EXECUTING,
+};
+
+_Static_assert(sizeof(struct nb_exec_signals) <= sizeof(uint64_t),
+	       "fits into one word of aux");
+
+static struct nb_exec_signals *saved_signals(struct nb_call *call)
+{
+	return (struct nb_exec_signals *)&call->aux[1];
+}
+
+static uint64_t clone_flags(const struct nb_regs *r)
+{
+	uint64_t flags;
+
+	switch (r->rax) {
+	case SYS_fork:
+		return 0;
+	case SYS_vfork:
+		return CLONE_VM | CLONE_VFORK;
+	case SYS_clone3:
+		/* The first word of its structure; else it will fail. */
+		if (nb_guard_copy(&flags, (void *)r->arg[0], sizeof(flags)))
+			return CLONE_THREAD;
+		return flags;
+	}
+	return r->arg[0];
+}
+
+static void clone_enter(struct nb_call *call, struct nb_regs *r)
+{
+	uint64_t flags = clone_flags(r);
+
+	nb_task_clone_never(r);
+	if (flags & CLONE_THREAD)
+		return;
+	if (!(flags & CLONE_VM)) {
+		nb_hook_fork_prepare();
+		call->aux[0] = FORKED;
+	} else if (flags & CLONE_VFORK) {
+		nb_hook_spawn_begin();
+		nb_signal_vfork_begin(saved_signals(call));
+		atomic_fetch_add(&nb_guard_shared_children, 1);
+		call->aux[0] = SHARED;
+	} else {
+		/* Nothing tells when it is gone. */
+		nb_standdown("the program shares its memory with a process");
+		return;
+	}
+	nb_call_want_leave(call);
+}
+
+/* numabal_finish() at the end, as an interposed _exit(3) does it. */
+static void exit_enter(struct nb_call *call, const struct nb_regs *r)
+{
+	if (r->rax == SYS_exit)
+		nb_task_exit_robust(call);
+	else
+		nb_hook_exit();
+}
+
+static void exec_enter(struct nb_call *call)
+{
+	nb_hook_exec_begin();
+	nb_signal_exec_begin(saved_signals(call));
+	call->aux[0] = EXECUTING;
+	nb_call_want_leave(call);
+}
+
+static void process_enter(struct nb_call *call, struct nb_regs *r)
+{
+	call->aux[0] = NOTHING;
+	switch (r->rax) {
+	case SYS_clone:
+	case SYS_clone3:
+	case SYS_fork:
+	case SYS_vfork:
+		clone_enter(call, r);
+		break;
+	case SYS_execve:
+	case SYS_execveat:
+		exec_enter(call);
+		break;
+	case SYS_exit:
+	case SYS_exit_group:
+		exit_enter(call, r);
+		break;
+	}
+}
+
+static void process_leave(struct nb_call *call, struct nb_regs *r)
+{
+	switch (call->aux[0]) {
+	case FORKED:
+		if (r->rax) {
+			nb_hook_fork_parent();
+		} else {
+			nb_guard_note_fork();
+			nb_hook_fork_child();
+		}
+		break;
+	case SHARED:
+		/* Only the parent: the child never comes this far. */
+		atomic_fetch_sub(&nb_guard_shared_children, 1);
+		nb_signal_vfork_end(saved_signals(call));
+		nb_hook_spawn_end();
+		break;
+	case EXECUTING:
+		nb_signal_exec_failed(saved_signals(call));
+		nb_hook_exec_end();
+		break;
+	}
+}
+
+const struct nb_guard_hook nb_guard_process = {process_enter, process_leave};
+
+/**
+ * nb_guard_process_shared() - a call by a child that shares our memory
+ * @r: its registers.
+ *
+ * Context: a vfork(2) or posix_spawn(3) child, vector state saved.
+ */
+void nb_guard_process_shared(struct nb_regs *r)
+{
+	struct nb_exec_signals ignored;
+
+	if (r->rax != SYS_execve && r->rax != SYS_execveat) {
+		nb_signal_shared_child(r);
+		return;
+	}
+	nb_hook_exec_begin();
+	nb_signal_exec_begin(&ignored);
+}
