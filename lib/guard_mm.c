@@ -16,6 +16,7 @@
 #include "guard_mm.h"
 
 #include "guard_hooks.h"
+#include "guard_task.h"
 #include "hooks.h"
 #include "mech/arm.h"
 #include "nb.h"
@@ -543,5 +544,5 @@ void nb_mm_learn(void)
 	if (!nb_syscall6(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, (long)&fs, 0,
 			 0, 0, 0) &&
 	    fs)
-		nb_mm_never(fs - 64 * 1024, 128 * 1024);
+		nb_guard_never_tls(fs);
 }

@@ -8,7 +8,7 @@
  * Memory of the program is read and written by nb_guard_copy() alone: what is
  * not there gives the program the EFAULT that the kernel would have given.
  *
- * Owns nothing; called by the guard with vector state saved.
+ * Called by the guard with vector state saved.
  */
 #include "guard_task.h"
 
@@ -16,6 +16,7 @@
 #include "hooks.h"
 #include "mech/arm.h"
 #include "nb.h"
+#include "plat/raw_thread.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -30,14 +31,13 @@
 #define ARCH_SET_FS 0x1002
 #define RSEQ_BYTES 32 /* the first version's */
 #define RSEQ_MAX 4096
-/*
- * Around a thread pointer: libc's descriptor of the thread above it, static
- * thread-local storage, which our handler uses as well, below.
- */
-#define TLS_BELOW (64 * 1024UL)
-#define TLS_ABOVE (8 * 1024UL)
+/* Static thread-local storage at least; libc's descriptor of a thread. */
+#define TLS_BELOW_MIN (64 * 1024UL)
+#define TLS_ABOVE 2304UL
 #define MAX_ROBUST 2048 /* Linux: ROBUST_LIST_LIMIT */
 #define MUTEX_MAX 256	/* node and futex word are in one, usually */
+
+static uint64_t tls_below; /* (I) after start */
 
 /**
  * nb_guard_keep_open() - keep more memory open during a call
@@ -138,10 +138,21 @@ static void never(uint64_t start, uint64_t len)
 		nb_mm_never(start, len);
 }
 
-static void never_tls(uint64_t pointer)
+/**
+ * nb_guard_never_tls() - never arm what is around a thread pointer
+ * @pointer: the pointer
+ *
+ * Above it is libc's descriptor of the thread, with areas that the kernel
+ * writes to; below it static thread-local storage, which our handler uses.
+ *
+ * Context: any thread, no lock held.
+ */
+void nb_guard_never_tls(uint64_t pointer)
 {
-	if (pointer > TLS_BELOW)
-		never(pointer - TLS_BELOW, TLS_BELOW + TLS_ABOVE);
+	if (!tls_below)
+		tls_below = nb_max(nb_static_tls_bytes(), TLS_BELOW_MIN);
+	if (pointer > tls_below)
+		never(pointer - tls_below, tls_below + TLS_ABOVE);
 }
 
 static void task_enter(struct nb_call *call, struct nb_regs *r)
@@ -173,7 +184,7 @@ static void task_enter(struct nb_call *call, struct nb_regs *r)
 #ifdef SYS_arch_prctl
 	case SYS_arch_prctl:
 		if (r->arg[0] == ARCH_SET_FS)
-			never_tls(r->arg[1]);
+			nb_guard_never_tls(r->arg[1]);
 		break;
 #endif
 	}
@@ -241,7 +252,7 @@ void nb_task_clone_never(const struct nb_regs *r)
 	if (a.flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID))
 		never(a.child_tid, sizeof(int));
 	if (a.flags & CLONE_SETTLS)
-		never_tls(a.tls);
+		nb_guard_never_tls(a.tls);
 	never(a.stack, a.stack_bytes);
 }
 

@@ -24,35 +24,113 @@
 
 #define PAGE 4096 /* Linux: PATH_MAX, and the limit of most structures */
 
-#define BUF(p, n) {NB_ARG_BUF, p, n, 0}
-#define BUFX(p, n, x) {NB_ARG_BUF, p, n, x}
-#define ARR(p, n, bytes) {NB_ARG_ARR, p, n, bytes}
-#define FIX(p, bytes) {NB_ARG_FIX, p, 0, bytes}
-#define STR(p) {NB_ARG_FIX, p, 0, PAGE}
-#define LENPTR(p, n) {NB_ARG_LENPTR, p, n, 0}
-#define PAGES(p, n) {NB_ARG_PAGES, p, n, 0}
-#define FDSET(p, n) {NB_ARG_FDSET, p, n, 0}
-#define BITS(p, n) {NB_ARG_BITS, p, n, 0}
-#define IOV(p, n) {NB_ARG_IOV, p, n, 0}
-#define MSG(p) {NB_ARG_MSG, p, 0, 0}
-#define MMSG(p, n) {NB_ARG_MMSG, p, n, 0}
-#define IOCBS(p, n) {NB_ARG_IOCBS, p, n, 0}
-#define WAITV(p, n) {NB_ARG_WAITV, p, n, 0}
-#define WAITVN(p, x) {NB_ARG_WAITV, p, 0, x}
-#define PTRLEN(p) {NB_ARG_PTRLEN, p, 0, 0}
+#define BUF(p, n)                                                              \
+	{                                                                      \
+		NB_ARG_BUF, p, n, 0                                            \
+	}
+#define BUFX(p, n, x)                                                          \
+	{                                                                      \
+		NB_ARG_BUF, p, n, x                                            \
+	}
+#define ARR(p, n, bytes)                                                       \
+	{                                                                      \
+		NB_ARG_ARR, p, n, bytes                                        \
+	}
+#define FIX(p, bytes)                                                          \
+	{                                                                      \
+		NB_ARG_FIX, p, 0, bytes                                        \
+	}
+#define STR(p)                                                                 \
+	{                                                                      \
+		NB_ARG_FIX, p, 0, PAGE                                         \
+	}
+#define LENPTR(p, n)                                                           \
+	{                                                                      \
+		NB_ARG_LENPTR, p, n, 0                                         \
+	}
+#define PAGES(p, n)                                                            \
+	{                                                                      \
+		NB_ARG_PAGES, p, n, 0                                          \
+	}
+#define FDSET(p, n)                                                            \
+	{                                                                      \
+		NB_ARG_FDSET, p, n, 0                                          \
+	}
+#define BITS(p, n)                                                             \
+	{                                                                      \
+		NB_ARG_BITS, p, n, 0                                           \
+	}
+#define IOV(p, n)                                                              \
+	{                                                                      \
+		NB_ARG_IOV, p, n, 0                                            \
+	}
+#define MSG(p)                                                                 \
+	{                                                                      \
+		NB_ARG_MSG, p, 0, 0                                            \
+	}
+#define MMSG(p, n)                                                             \
+	{                                                                      \
+		NB_ARG_MMSG, p, n, 0                                           \
+	}
+#define IOCBS(p, n)                                                            \
+	{                                                                      \
+		NB_ARG_IOCBS, p, n, 0                                          \
+	}
+#define WAITV(p, n)                                                            \
+	{                                                                      \
+		NB_ARG_WAITV, p, n, 0                                          \
+	}
+#define WAITVN(p, x)                                                           \
+	{                                                                      \
+		NB_ARG_WAITV, p, 0, x                                          \
+	}
+#define PTRLEN(p)                                                              \
+	{                                                                      \
+		NB_ARG_PTRLEN, p, 0, 0                                         \
+	}
 /* Of exec: all memory is given back for it, whatever it points at. */
-#define STRV(p) {NB_ARG_OPAQUE, p, 0, 0}
-#define IOCTL {NB_ARG_IOCTL, 0, 0, 0}
-#define FCNTL {NB_ARG_FCNTL, 0, 0, 0}
-#define FUTEX {NB_ARG_FUTEX, 0, 0, 0}
-#define PRCTL {NB_ARG_PRCTL, 0, 0, 0}
-#define SEMCTL {NB_ARG_SEMCTL, 0, 0, 0}
-#define CLONE3 {NB_ARG_CLONE3, 0, 0, 0}
-#define GETOPT {NB_ARG_GETOPT, 0, 0, 0}
-#define SETOPT {NB_ARG_SETOPT, 0, 0, 0}
-#define OPAQUE {NB_ARG_OPAQUE, 0, 0, 0}
+#define STRV(p)                                                                \
+	{                                                                      \
+		NB_ARG_OPAQUE, p, 0, 0                                         \
+	}
+#define IOCTL                                                                  \
+	{                                                                      \
+		NB_ARG_IOCTL, 0, 0, 0                                          \
+	}
+#define FCNTL                                                                  \
+	{                                                                      \
+		NB_ARG_FCNTL, 0, 0, 0                                          \
+	}
+#define FUTEX                                                                  \
+	{                                                                      \
+		NB_ARG_FUTEX, 0, 0, 0                                          \
+	}
+#define PRCTL                                                                  \
+	{                                                                      \
+		NB_ARG_PRCTL, 0, 0, 0                                          \
+	}
+#define SEMCTL                                                                 \
+	{                                                                      \
+		NB_ARG_SEMCTL, 0, 0, 0                                         \
+	}
+#define CLONE3                                                                 \
+	{                                                                      \
+		NB_ARG_CLONE3, 0, 0, 0                                         \
+	}
+#define GETOPT                                                                 \
+	{                                                                      \
+		NB_ARG_GETOPT, 0, 0, 0                                         \
+	}
+#define SETOPT                                                                 \
+	{                                                                      \
+		NB_ARG_SETOPT, 0, 0, 0                                         \
+	}
+#define OPAQUE                                                                 \
+	{                                                                      \
+		NB_ARG_OPAQUE, 0, 0, 0                                         \
+	}
 
-#define NB_SYSCALL(nr, name, hook, ...) \
+#define NB_SYSCALL(nr, name, hook, ...)                                        \
 	[nr] = {#name, NB_HOOK_##hook, {__VA_ARGS__}},
 
 #if defined(__x86_64__)
@@ -248,13 +326,13 @@ static bool add_ioctl(struct nb_range_sink *to, const struct nb_regs *r)
 	case 0x8933:
 		add(to, r->arg[2], 64);
 		return false;
-	case 1 ... 2:		    /* FIBMAP, FIGETBSZ */
-	case 0x125d ... 0x1268:	    /* block devices; not BLKPG */
+	case 1 ... 2:		/* FIBMAP, FIGETBSZ */
+	case 0x125d ... 0x1268: /* block devices; not BLKPG */
 	case 0x126a ... 0x127f:
-	case 0x80081272:	    /* BLKGETSIZE64 */
-	case 0x80086601:	    /* FS_IOC_GETFLAGS */
-	case 0x40086602:	    /* FS_IOC_SETFLAGS */
-	case 0x801c581f:	    /* FS_IOC_FSGETXATTR */
+	case 0x80081272: /* BLKGETSIZE64 */
+	case 0x80086601: /* FS_IOC_GETFLAGS */
+	case 0x40086602: /* FS_IOC_SETFLAGS */
+	case 0x801c581f: /* FS_IOC_FSGETXATTR */
 		add(to, r->arg[2], 64);
 		return false;
 	case 0x40049409: /* FICLONE: a descriptor */
@@ -273,8 +351,7 @@ static bool add_fcntl(struct nb_range_sink *to, const struct nb_regs *r)
 	uint32_t cmd = (uint32_t)r->arg[1];
 
 	/* Descriptors, flags, owners, signals, leases, pipes, seals. */
-	if (cmd <= 4 || (cmd >= 8 && cmd <= 11) ||
-	    (cmd >= 1024 && cmd <= 1034))
+	if (cmd <= 4 || (cmd >= 8 && cmd <= 11) || (cmd >= 1024 && cmd <= 1034))
 		return false;
 	add(to, r->arg[2], PAGE);
 	return false;
@@ -442,7 +519,8 @@ static bool add_setopt(struct nb_range_sink *to, const struct nb_regs *r)
 	uint64_t prog[2]; /* struct sock_fprog: how many, where */
 
 	if (level == SOL_SOCKET) {
-		if ((opt == SO_ATTACH_FILTER || opt == SO_ATTACH_REUSEPORT_CBPF) &&
+		if ((opt == SO_ATTACH_FILTER ||
+		     opt == SO_ATTACH_REUSEPORT_CBPF) &&
 		    read_from(prog, r->arg[3], sizeof(prog)))
 			add(to, prog[1], (prog[0] & 0xffff) * 8);
 		return false;

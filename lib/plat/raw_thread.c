@@ -5,8 +5,8 @@
  * thread pointer, and may therefore use what needs no state of libc per
  * thread: no malloc, no stdio, no locale.
  *
- * The block must reach as far below the thread pointer as the static TLS that
- * the thread will use: ours and errno.  nb_raw_thread_supported() looks.
+ * The block reaches as far below the thread pointer as the static TLS that the
+ * thread will use: ours and errno.
  */
 #include "raw_thread.h"
 
@@ -20,7 +20,7 @@
 #include <time.h>
 
 #define STACK_BYTES (256ULL * 1024)
-#define TLS_BYTES (256ULL * 1024) /* below the thread pointer */
+#define TLS_SPARE 16384ULL /* below what is known to be used */
 /* Above it: as much as debuggers read of a thread's descriptor. */
 #define TCB_BYTES 8192ULL
 
@@ -74,6 +74,22 @@ static void init_tcb(uint64_t tp)
 }
 
 /**
+ * nb_static_tls_bytes() - how far our thread-local variables reach
+ *
+ * The same in every thread that has a TLS block of its own.
+ *
+ * Context: any thread that libc knows.
+ * Return: bytes below the thread pointer, with some to spare.
+ */
+uint64_t nb_static_tls_bytes(void)
+{
+	uint64_t tp = thread_pointer();
+	uint64_t bytes = nb_max(tp - (uint64_t)&below, tp - (uint64_t)&errno);
+
+	return nb_align_up(bytes + TLS_SPARE, 4096);
+}
+
+/**
  * nb_raw_thread_supported() - can such a thread run our code here?
  *
  * Context: any thread that libc knows.
@@ -81,10 +97,7 @@ static void init_tcb(uint64_t tp)
  */
 bool nb_raw_thread_supported(void)
 {
-	uint64_t tp = thread_pointer();
-
-	return tp - (uint64_t)&below < TLS_BYTES - 4096 &&
-	       tp - (uint64_t)&errno < TLS_BYTES - 4096;
+	return true;
 }
 
 /**
@@ -101,17 +114,18 @@ int nb_raw_thread_create(struct nb_raw_thread *t, void (*fn)(void))
 			       CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
 			       CLONE_SETTLS | CLONE_PARENT_SETTID |
 			       CLONE_CHILD_CLEARTID;
+	uint64_t tls_bytes = nb_static_tls_bytes();
 	uint64_t tp, *stack;
 	long tid;
 
-	t->bytes = STACK_BYTES + TLS_BYTES + TCB_BYTES;
+	t->bytes = STACK_BYTES + tls_bytes + TCB_BYTES;
 	t->area = nb_arena_map(t->bytes);
 	if (!t->area)
 		return -ENOMEM;
 	stack = (uint64_t *)((char *)t->area + STACK_BYTES) - 1;
 	/* Aligned as a function expects it once this is popped. */
 	stack[0] = (uint64_t)fn;
-	tp = (uint64_t)t->area + STACK_BYTES + TLS_BYTES;
+	tp = (uint64_t)t->area + STACK_BYTES + tls_bytes;
 	init_tcb(tp);
 	tid = nb_raw_clone(flags, stack, &t->tid, &t->tid, (void *)tp);
 	if (tid > 0)
@@ -121,6 +135,11 @@ int nb_raw_thread_create(struct nb_raw_thread *t, void (*fn)(void))
 	return tid ? (int)tid : -EAGAIN;
 }
 #else
+uint64_t nb_static_tls_bytes(void)
+{
+	return 1U << 20;
+}
+
 bool nb_raw_thread_supported(void)
 {
 	return below;

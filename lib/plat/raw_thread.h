@@ -16,6 +16,7 @@ struct nb_raw_thread {
 	_Atomic uint32_t tid; /* cleared by the kernel when it is gone */
 };
 
+uint64_t nb_static_tls_bytes(void);
 bool nb_raw_thread_supported(void);
 int nb_raw_thread_create(struct nb_raw_thread *t, void (*fn)(void));
 bool nb_raw_thread_join(struct nb_raw_thread *t, uint64_t timeout_ns);

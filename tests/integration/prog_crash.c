@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * prog_crash CASE: dies of SIGSEGV, beside armed memory; with a second
- * argument a parent of it watches and prints how it ended, as the kernel tells
- * it: signal, core, si_code and si_addr of the last SIGSEGV.  Knows nothing of
- * numabal; run by test_signal_crash.sh with and without it.
+ * argument (then nothing is armed) a parent of it watches and prints how it
+ * ended, as the kernel tells it: signal, core, si_code and si_addr of the last
+ * SIGSEGV.  Knows nothing of numabal; run by test_signal_crash.sh with and
+ * without it.
  */
 #define _GNU_SOURCE
 #include "armed.h"
@@ -126,6 +127,8 @@ int main(int argc, char **argv)
 		return watch(pid);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
 		_exit(77);
+	/* Under a tracer nothing is armed. */
+	setenv("NB_PLAIN", "1", 1);
 	raise(SIGSTOP);
 	crash(argv[1]);
 	return 1;

@@ -227,7 +227,7 @@ static void areas_of_the_kernel(void **state)
 	assert_int_equal(nr_nevers, 0);
 #ifdef SYS_arch_prctl
 	enter(SYS_arch_prctl, ARCH_SET_FS, 0x7f0000000000, 0);
-	only_never(0x7f0000000000 - TLS_BELOW, 0x7f0000000000 + TLS_ABOVE);
+	only_never(0x7f0000000000 - tls_below, 0x7f0000000000 + TLS_ABOVE);
 	enter(SYS_arch_prctl, 0x1003, 0x7f0000000000, 0);
 	assert_int_equal(nr_nevers, 0);
 #endif
@@ -260,7 +260,7 @@ static void new_threads(void **state)
 	assert_int_equal(nr_nevers, 4);
 	assert_true(is_never(0x1000000, 4));
 	assert_true(is_never(0x2000000, 4));
-	assert_true(is_never(0x3000000 - TLS_BELOW, TLS_BELOW + TLS_ABOVE));
+	assert_true(is_never(0x3000000 - tls_below, tls_below + TLS_ABOVE));
 	assert_true(is_never(0x4000000, 0x8000));
 	fresh(NULL);
 	r.arg[0] = ARG(end - 8);
