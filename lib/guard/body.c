@@ -122,6 +122,7 @@ void nb_body_decode(struct nb_body *b, const struct nb_image *im,
 		    const struct nb_func *f)
 {
 	uint64_t limit = nb_eh_frame_next(im, f->end - 1) - f->start;
+	uint64_t len = nb_min(f->end - f->start, NB_BODY_MAX);
 	struct jumps j = {.age = UINT8_MAX};
 	struct nb_insn in;
 	uint32_t off;
@@ -130,7 +131,7 @@ void nb_body_decode(struct nb_body *b, const struct nb_image *im,
 		.im = im,
 		.p = im->text + (f->start - im->vaddr),
 		.f = *f,
-		.len = (uint32_t)nb_min(f->end - f->start, NB_BODY_MAX),
+		.len = (uint32_t)len,
 	};
 	b->limit = (uint32_t)nb_min(limit, b->len + NB_WINDOW_MAX);
 	if (f->end - f->start > NB_BODY_MAX)

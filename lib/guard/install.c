@@ -90,9 +90,10 @@ static int build_site(struct nb_job *j, struct nb_patched *p, uint32_t index,
 static int build_stubs(struct nb_job *j, uint64_t at, uint64_t pointers,
 		       uint64_t room, uint64_t *len)
 {
+	uint64_t usable = nb_min(room, j->room);
 	struct nb_stub_buf b = {
 		.out = j->stubs,
-		.room = (uint32_t)nb_min(room, j->room),
+		.room = (uint32_t)usable,
 		.at = at,
 		.enter = pointers + offsetof(struct nb_area_head, enter),
 		.leave = pointers + offsetof(struct nb_area_head, leave),
@@ -143,7 +144,7 @@ static int stubs_again(struct nb_job *j)
 static int stubs_new(struct nb_job *j)
 {
 	const struct nb_range text = {j->m->start, j->m->end};
-	struct nb_area *area;
+	struct nb_area *area = NULL;
 	uint64_t len;
 	int ret;
 

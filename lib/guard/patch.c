@@ -106,7 +106,7 @@ static void set_name(struct nb_module *m, const char *name)
 	for (const char *p = name; *p; p++)
 		if (*p == '/')
 			name = p + 1;
-	while (name[len] && len < sizeof(m->name) - 1) {
+	while (len < sizeof(m->name) - 1 && name[len]) {
 		m->name[len] = name[len];
 		len++;
 	}

@@ -24,111 +24,35 @@
 
 #define PAGE 4096 /* Linux: PATH_MAX, and the limit of most structures */
 
-#define BUF(p, n)                                                              \
-	{                                                                      \
-		NB_ARG_BUF, p, n, 0                                            \
-	}
-#define BUFX(p, n, x)                                                          \
-	{                                                                      \
-		NB_ARG_BUF, p, n, x                                            \
-	}
-#define ARR(p, n, bytes)                                                       \
-	{                                                                      \
-		NB_ARG_ARR, p, n, bytes                                        \
-	}
-#define FIX(p, bytes)                                                          \
-	{                                                                      \
-		NB_ARG_FIX, p, 0, bytes                                        \
-	}
-#define STR(p)                                                                 \
-	{                                                                      \
-		NB_ARG_FIX, p, 0, PAGE                                         \
-	}
-#define LENPTR(p, n)                                                           \
-	{                                                                      \
-		NB_ARG_LENPTR, p, n, 0                                         \
-	}
-#define PAGES(p, n)                                                            \
-	{                                                                      \
-		NB_ARG_PAGES, p, n, 0                                          \
-	}
-#define FDSET(p, n)                                                            \
-	{                                                                      \
-		NB_ARG_FDSET, p, n, 0                                          \
-	}
-#define BITS(p, n)                                                             \
-	{                                                                      \
-		NB_ARG_BITS, p, n, 0                                           \
-	}
-#define IOV(p, n)                                                              \
-	{                                                                      \
-		NB_ARG_IOV, p, n, 0                                            \
-	}
-#define MSG(p)                                                                 \
-	{                                                                      \
-		NB_ARG_MSG, p, 0, 0                                            \
-	}
-#define MMSG(p, n)                                                             \
-	{                                                                      \
-		NB_ARG_MMSG, p, n, 0                                           \
-	}
-#define IOCBS(p, n)                                                            \
-	{                                                                      \
-		NB_ARG_IOCBS, p, n, 0                                          \
-	}
-#define WAITV(p, n)                                                            \
-	{                                                                      \
-		NB_ARG_WAITV, p, n, 0                                          \
-	}
-#define WAITVN(p, x)                                                           \
-	{                                                                      \
-		NB_ARG_WAITV, p, 0, x                                          \
-	}
-#define PTRLEN(p)                                                              \
-	{                                                                      \
-		NB_ARG_PTRLEN, p, 0, 0                                         \
-	}
+/* clang-format off */
+#define BUF(p, n)	  {NB_ARG_BUF, p, n, 0}
+#define BUFX(p, n, x)	  {NB_ARG_BUF, p, n, x}
+#define ARR(p, n, bytes)  {NB_ARG_ARR, p, n, bytes}
+#define FIX(p, bytes)	  {NB_ARG_FIX, p, 0, bytes}
+#define STR(p)		  {NB_ARG_FIX, p, 0, PAGE}
+#define LENPTR(p, n)	  {NB_ARG_LENPTR, p, n, 0}
+#define PAGES(p, n)	  {NB_ARG_PAGES, p, n, 0}
+#define FDSET(p, n)	  {NB_ARG_FDSET, p, n, 0}
+#define BITS(p, n)	  {NB_ARG_BITS, p, n, 0}
+#define IOV(p, n)	  {NB_ARG_IOV, p, n, 0}
+#define MSG(p)		  {NB_ARG_MSG, p, 0, 0}
+#define MMSG(p, n)	  {NB_ARG_MMSG, p, n, 0}
+#define IOCBS(p, n)	  {NB_ARG_IOCBS, p, n, 0}
+#define WAITV(p, n)	  {NB_ARG_WAITV, p, n, 0}
+#define WAITVN(p, x)	  {NB_ARG_WAITV, p, 0, x}
+#define PTRLEN(p)	  {NB_ARG_PTRLEN, p, 0, 0}
 /* Of exec: all memory is given back for it, whatever it points at. */
-#define STRV(p)                                                                \
-	{                                                                      \
-		NB_ARG_OPAQUE, p, 0, 0                                         \
-	}
-#define IOCTL                                                                  \
-	{                                                                      \
-		NB_ARG_IOCTL, 0, 0, 0                                          \
-	}
-#define FCNTL                                                                  \
-	{                                                                      \
-		NB_ARG_FCNTL, 0, 0, 0                                          \
-	}
-#define FUTEX                                                                  \
-	{                                                                      \
-		NB_ARG_FUTEX, 0, 0, 0                                          \
-	}
-#define PRCTL                                                                  \
-	{                                                                      \
-		NB_ARG_PRCTL, 0, 0, 0                                          \
-	}
-#define SEMCTL                                                                 \
-	{                                                                      \
-		NB_ARG_SEMCTL, 0, 0, 0                                         \
-	}
-#define CLONE3                                                                 \
-	{                                                                      \
-		NB_ARG_CLONE3, 0, 0, 0                                         \
-	}
-#define GETOPT                                                                 \
-	{                                                                      \
-		NB_ARG_GETOPT, 0, 0, 0                                         \
-	}
-#define SETOPT                                                                 \
-	{                                                                      \
-		NB_ARG_SETOPT, 0, 0, 0                                         \
-	}
-#define OPAQUE                                                                 \
-	{                                                                      \
-		NB_ARG_OPAQUE, 0, 0, 0                                         \
-	}
+#define STRV(p)		  {NB_ARG_OPAQUE, p, 0, 0}
+#define IOCTL		  {NB_ARG_IOCTL, 0, 0, 0}
+#define FCNTL		  {NB_ARG_FCNTL, 0, 0, 0}
+#define FUTEX		  {NB_ARG_FUTEX, 0, 0, 0}
+#define PRCTL		  {NB_ARG_PRCTL, 0, 0, 0}
+#define SEMCTL		  {NB_ARG_SEMCTL, 0, 0, 0}
+#define CLONE3		  {NB_ARG_CLONE3, 0, 0, 0}
+#define GETOPT		  {NB_ARG_GETOPT, 0, 0, 0}
+#define SETOPT		  {NB_ARG_SETOPT, 0, 0, 0}
+#define OPAQUE		  {NB_ARG_OPAQUE, 0, 0, 0}
+/* clang-format on */
 
 #define NB_SYSCALL(nr, name, hook, ...)                                        \
 	[nr] = {#name, NB_HOOK_##hook, {__VA_ARGS__}},
@@ -533,6 +457,32 @@ static bool add_setopt(struct nb_range_sink *to, const struct nb_regs *r)
 
 /* ---- all of them --------------------------------------------------------- */
 
+/* What the call's own first arguments say. */
+static bool add_special(enum nb_arg_kind kind, const struct nb_regs *r,
+			struct nb_range_sink *to)
+{
+	switch (kind) {
+	case NB_ARG_IOCTL:
+		return add_ioctl(to, r);
+	case NB_ARG_FCNTL:
+		return add_fcntl(to, r);
+	case NB_ARG_FUTEX:
+		return add_futex(to, r);
+	case NB_ARG_PRCTL:
+		return add_prctl(to, r);
+	case NB_ARG_SEMCTL:
+		return add_semctl(to, r);
+	case NB_ARG_CLONE3:
+		return add_clone3(to, r);
+	case NB_ARG_GETOPT:
+		return add_getopt(to, r);
+	case NB_ARG_SETOPT:
+		return add_setopt(to, r);
+	default:
+		return true;
+	}
+}
+
 static bool add_arg(const struct nb_arg *a, const struct nb_regs *r,
 		    struct nb_range_sink *to)
 {
@@ -580,26 +530,9 @@ static bool add_arg(const struct nb_arg *a, const struct nb_regs *r,
 	case NB_ARG_PTRLEN:
 		add_ptrlen(to, p);
 		return false;
-	case NB_ARG_IOCTL:
-		return add_ioctl(to, r);
-	case NB_ARG_FCNTL:
-		return add_fcntl(to, r);
-	case NB_ARG_FUTEX:
-		return add_futex(to, r);
-	case NB_ARG_PRCTL:
-		return add_prctl(to, r);
-	case NB_ARG_SEMCTL:
-		return add_semctl(to, r);
-	case NB_ARG_CLONE3:
-		return add_clone3(to, r);
-	case NB_ARG_GETOPT:
-		return add_getopt(to, r);
-	case NB_ARG_SETOPT:
-		return add_setopt(to, r);
-	case NB_ARG_OPAQUE:
-		return true;
+	default:
+		return add_special((enum nb_arg_kind)a->kind, r, to);
 	}
-	return true;
 }
 
 /**

@@ -90,7 +90,15 @@ void nb_xsave_init(void)
 {
 }
 
-/* There are no stubs: nobody gets here. */
+/**
+ * nb_guard_copy() - there are no stubs: nobody gets here
+ * @to: ignored
+ * @from: ignored
+ * @bytes: ignored
+ *
+ * Context: never.
+ * Return: -EFAULT.
+ */
 long nb_guard_copy(void *to, const void *from, uint64_t bytes)
 {
 	(void)to;

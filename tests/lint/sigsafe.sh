@@ -1,15 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# What runs inside the SIGSEGV handler calls no libc: a thread may be
-# interrupted anywhere, in malloc and stdio too. The files named here call only
-# each other, base, and a short list.
+# What runs inside the SIGSEGV handler, or before and after each system call of
+# the program, calls no libc: a thread may be interrupted anywhere, in malloc
+# and stdio too. The files named here call only each other, base, and a short
+# list.
 
 # shellcheck source=tests/lint/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 files='mech/hint_fault mech/fault_ring mech/arm mech/chunk mech/sigchain
-mech/slot plat/sys plat/line_reader plat/maps plat/lock plat/arena'
+mech/sigframe mech/altstack mech/inflight mech/slot guard/guard guard/syscall
+guard/entry plat/sys plat/line_reader plat/maps plat/lock plat/arena
+guard/record guard/xsave'
 allowed='memcpy memset memmove memcmp memchr __stack_chk_fail _GLOBAL_OFFSET_TABLE_'
 
 # Beyond that, by file, with the reason.
