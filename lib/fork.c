@@ -13,6 +13,7 @@
 
 #include "mech/affinity.h"
 #include "mech/arm.h"
+#include "mech/protect.h"
 #include "mech/sigchain.h"
 #include "nb.h"
 #include "regions.h"
@@ -69,8 +70,7 @@ static void give_all_back(void)
 
 		if (r->prot == (PROT_READ | PROT_WRITE) &&
 		    nb_range_armed(r->start, r->end))
-			nb.sys->mprotect(r->start, r->end - r->start,
-					 PROT_READ | PROT_WRITE);
+			nb_protect_open(nb.sys, r->start, r->end - r->start);
 		nb_forget_range(r->start, r->end, false);
 	}
 }

@@ -10,8 +10,9 @@ LIB_POLICY := $(addprefix policy/,scan.c page_history.c numa_faults.c \
 LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
 	maps.c taskinfo.c arena.c log.c lock.c raw_thread.c)
 
-LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c arm.c hint_fault.c \
-	fault_ring.c migrate.c affinity.c altstack.c sigframe.c sigchain.c)
+LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c protect.c arm.c \
+	hint_fault.c fault_ring.c migrate.c affinity.c altstack.c sigframe.c \
+	sigchain.c)
 
 LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c site.c \
 	window.c stub.c code.c area.c record.c install.c patch.c module.c \
@@ -25,7 +26,7 @@ LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 
 # On the way of every system call: entry.S saves no vector register for these.
 GUARD_FAST := guard/guard guard/syscall mech/inflight mech/slot mech/chunk \
-	mech/arm plat/sys plat/lock
+	mech/arm mech/protect plat/sys plat/lock
 GENERAL_REGS = $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),\
 	$(if $(filter asan tsan cov,$(BUILD)),,-mgeneral-regs-only))
 $(foreach f,$(GUARD_FAST),$(eval CFLAGS_lib_$(subst /,_,$f) = $$(GENERAL_REGS)))

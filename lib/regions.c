@@ -19,6 +19,7 @@
 #include "regions.h"
 
 #include "mech/arm.h"
+#include "mech/protect.h"
 #include "nb.h"
 #include "plat/arena.h"
 
@@ -90,8 +91,7 @@ static void drop(const struct nb_region *r)
 	if (r->prot != (PROT_READ | PROT_WRITE))
 		return;
 	if (nb_disarm_range(nb.sys, r->start, r->end) &&
-	    !nb.sys->mprotect(r->start, r->end - r->start,
-			      PROT_READ | PROT_WRITE))
+	    !nb_protect_open(nb.sys, r->start, r->end - r->start))
 		nb_forget_range(r->start, r->end, false);
 }
 

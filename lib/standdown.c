@@ -6,6 +6,7 @@
  */
 #include "mech/affinity.h"
 #include "mech/arm.h"
+#include "mech/protect.h"
 #include "mech/sigchain.h"
 #include "nb.h"
 #include "plat/log.h"
@@ -25,8 +26,7 @@ static int disarm_region(const struct nb_region *r)
 	if (!err)
 		return 0;
 	/* Perhaps no room for another mapping: one for all of it is needed. */
-	err = (int)nb.sys->mprotect(r->start, r->end - r->start,
-				    PROT_READ | PROT_WRITE);
+	err = (int)nb_protect_open(nb.sys, r->start, r->end - r->start);
 	if (!err)
 		nb_forget_range(r->start, r->end, false);
 	return err;
@@ -74,8 +74,7 @@ void nb_before_crash(void)
 
 		if (r->prot == (PROT_READ | PROT_WRITE) &&
 		    nb_range_armed(r->start, r->end))
-			nb.sys->mprotect(r->start, r->end - r->start,
-					 PROT_READ | PROT_WRITE);
+			nb_protect_open(nb.sys, r->start, r->end - r->start);
 	}
 	if (locked)
 		nb_unlock(&nb.as_lock, &ss);

@@ -15,6 +15,7 @@
 #include "mech/affinity.h"
 #include "mech/arm.h"
 #include "mech/hint_fault.h"
+#include "mech/protect.h"
 #include "mech/sigchain.h"
 #include "nb.h"
 #include "plat/log.h"
@@ -230,6 +231,9 @@ static int set_up_parts(void)
 	nb.period_opts.scan_period_max_ms = nb.cfg.scan_period_max_ms;
 	nb.period_opts.scan_size_mb = nb.cfg.scan_size_mb;
 	nb_scan_period_start(&nb.period, &nb.period_opts, 0);
+	if (nb_protection_choose())
+		nb_log(NB_LOG_INFO, "the kernel has userfaultfd's read-write "
+				    "protection, which is not used yet");
 	nb_hint_fault_init(nb.sys, &nb.wake);
 	nb_sigchain_on_crash(nb_before_crash);
 	return nb_sigchain_install();

@@ -10,6 +10,7 @@
 #include "detect.h"
 #include "guard/patch.h"
 #include "guard_hooks.h"
+#include "mech/protect.h"
 #include "nb.h"
 #include "plat/topology.h"
 #include "regions.h"
@@ -230,11 +231,12 @@ static void add_guard(struct nb_text *t)
 		unguarded += c->kind[NB_SITE_UNGUARDED];
 	}
 	nb_text_add(t,
-		    "\"guard\":{\"tier\":\"%s\",\"sites\":%u,"
+		    "\"guard\":{\"tier\":\"%s\",\"protection\":\"%s\","
+		    "\"sites\":%u,"
 		    "\"bracketed\":%u,\"unguarded\":%u,"
 		    "\"efault_holes\":%llu},",
 		    nb_is_active() ? nb_tier_name(nb_guard_tier()) : "off",
-		    sites, bracketed, unguarded,
+		    nb_protection->name, sites, bracketed, unguarded,
 		    (unsigned long long)nb_guard_holes());
 }
 

@@ -23,17 +23,16 @@
 #include "arm.h"
 
 #include "../plat/lock.h"
+#include "protect.h"
 #include "slot.h"
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
-#define ACCESS (PROT_READ | PROT_WRITE)
 /* Tries before a waiting thread sleeps instead of yielding. */
 #define YIELDS_MAX 16
 
@@ -88,14 +87,14 @@ static void mark_run(uint64_t start, uint64_t end, enum nb_chunk_state to)
 static long arm_run(const struct nb_sys *sys, uint64_t start, uint64_t end)
 {
 	uint64_t len = end - start;
-	long err = sys->mprotect(start, len, PROT_NONE);
+	long err = nb_protect_shut(sys, start, len);
 
 	if (!err) {
 		mark_run(start, end, NB_CHUNK_ARMED);
 		return 0;
 	}
 	/* A part may have been changed before it failed. */
-	if (sys->mprotect(start, len, ACCESS))
+	if (nb_protect_open(sys, start, len))
 		/* Perhaps not accessible: then a fault gives it back. */
 		mark_run(start, end, NB_CHUNK_ARMED);
 	else
@@ -233,9 +232,8 @@ static void claim_neighbours(struct nb_block *b, unsigned int i,
 static long give_back(const struct nb_sys *sys, struct nb_block *b,
 		      unsigned int first, unsigned int end)
 {
-	long err = sys->mprotect(nb_chunk_start(b, first),
-				 (uint64_t)(end - first) << b->chunk_shift,
-				 ACCESS);
+	long err = nb_protect_open(sys, nb_chunk_start(b, first),
+				   (uint64_t)(end - first) << b->chunk_shift);
 
 	for (; first < end; first++) {
 		/* Not if nb_forget_range() was faster. */

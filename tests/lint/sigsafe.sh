@@ -9,7 +9,7 @@
 # shellcheck source=tests/lint/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-files='mech/hint_fault mech/fault_ring mech/arm mech/chunk mech/sigchain
+files='mech/hint_fault mech/fault_ring mech/arm mech/chunk mech/protect mech/sigchain
 mech/sigframe mech/altstack mech/inflight mech/slot guard/guard guard/syscall
 guard/entry plat/sys plat/line_reader plat/maps plat/lock plat/arena
 guard/record guard/xsave'
