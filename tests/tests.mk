@@ -9,6 +9,7 @@
 # integration/prog_*.c, numa/prog_*.c
 #                       plain programs for the scripts: know nothing of numabal
 # */test_*.sh           run as they are
+# compat/cases/*.sh     real programs, run by compat/run.sh
 
 names = $(patsubst %.c,$(O)/%,$(sort $(wildcard $(1))))
 helpers = $(patsubst %.c,$(OBJ)/%.o,$(sort $(filter-out \
@@ -42,7 +43,7 @@ $(PROGS): $(O)/%: $(OBJ)/%.o
 run = @NB_BUILD=$(BUILD) NB_OUT='$(CURDIR)/$(O)' tests/run.sh
 
 .PHONY: check check-unit check-sim check-integration check-examples check-abi
-.PHONY: check-numa lint format
+.PHONY: check-numa check-compat compat-deps lint format
 check: all ## unit, sim, integration, examples and abi tests on this machine
 	$(run) $(UNIT) $(SIM) $(INTEG) $(call scripts,tests/integration) \
 		$(EXAMPLES) $(call scripts,tests/abi)
@@ -59,6 +60,11 @@ check-abi: all
 check-numa: all ## where pages and threads end up, in QEMU guests
 	$(run) -t 600 $(wildcard tests/numa/selftest.sh) \
 		$(call scripts,tests/numa)
+
+check-compat: all ## real programs, balanced and not: CASES="redis nginx"
+	@NB_OUT='$(CURDIR)/$(O)' tests/compat/run.sh $(CASES)
+compat-deps: ## install the programs that check-compat runs
+	@tools/deps.sh compat
 
 asan: ## build and check with address and undefined-behaviour sanitizers
 	+@$(MAKE) --no-print-directory BUILD=asan check

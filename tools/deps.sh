@@ -3,7 +3,7 @@
 #
 # deps.sh [--list] [GROUP...]: install the packages that numabal lacks here.
 #
-# Groups: build, test, demo, fuzz (default: build test), as in deps.txt. Looks
+# Groups: build, test, demo, fuzz, compat (default: build test), as in deps.txt. Looks
 # first at what is there and is silent when nothing is missing. Says what it
 # installs; by apt, dnf or zypper; by sudo when not root; asks nothing.
 # --list shows the table and what is present, and installs nothing.

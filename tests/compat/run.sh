@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# run.sh [NAME...]: real programs, once plainly and once balanced with memory
+# being armed all the time: both runs must say and return the same.
+#
+# cases/NAME.sh is a script with header lines "# packages: P1 P2",
+# "# tier: bracket|conservative|off" (off: with "# why: TEXT"),
+# "# min-faults: N", "# timeout: SECONDS" (for one run), "# chunk: KB" (4).
+# It gets an empty working directory that everybody may write to, and $NB_RUN:
+# nothing, or the words to put before each program that is to be balanced.
+# Standard output is compared; it must end with status 0, or with 77 if a
+# package is missing.
+#
+# A case fails with other output or another status, fewer hint faults than
+# min-faults, a call that got EFAULT for armed memory, a tier below the one
+# that is expected, or processes left behind. Closes with "N passed, N failed,
+# N skipped"; exit 1 when one failed. Logs: build/test-logs/compat/.
+
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+here=$PWD/tests/compat
+out=${NB_OUT:-$PWD/build}
+logs=$PWD/build/test-logs/compat
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export LC_ALL=C TZ=UTC
+passed=0 failed=0 skipped=0 failures=()
+
+# Cases that run programs as another user must get at everything.
+umask 022
+chmod 755 "$work"
+mkdir -p "$logs" "$work/bin"
+cp "$out"/numabal "$out"/libnumabal{-preload.so,.so.0} "$work/bin/" || exit 1
+
+header() # FILE KEY DEFAULT
+{
+	local v
+
+	v=$(sed -n "s/^# $2: *//p" "$1" | head -n 1)
+	echo "${v:-$3}"
+}
+
+run_words() # CHUNK_KB STATS_FOLDER: what NB_RUN is
+{
+	local o
+
+	printf '%s run' "$work/bin/numabal"
+	for o in force=1 scan_delay_ms=0 scan_period_min_ms=1 \
+		scan_period_max_ms=1 min_rss_mb=0 min_region_kb=4 \
+		chunk_kb="$1" max_overhead_pct=100 stats="$2/%p.json"; do
+		printf ' -o %s' "$o"
+	done
+	printf ' --'
+}
+
+seconds_since() # EPOCHREALTIME
+{
+	awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'
+}
+
+once() # NAME KIND NB_RUN: sets rc and took
+{
+	local name=$1 kind=$2 words=$3 start=$EPOCHREALTIME dir
+
+	dir=$work/$name/$kind
+	mkdir -p "$dir"
+	chmod 1777 "$dir"
+	(
+		cd "$dir" || exit 1
+		NB_RUN=$words HOME=$dir exec python3 "$here/contain.py" \
+			"$(header "$here/cases/$name.sh" timeout 60)" \
+			bash "$here/cases/$name.sh"
+	) > "$logs/$name.$kind.out" 2> "$logs/$name.$kind.err" < /dev/null
+	rc=$?
+	took=$(seconds_since "$start")
+}
+
+version_of() # CASE_FILE: of the first package that it names
+{
+	# shellcheck disable=SC2016 # dpkg's, not ours
+	dpkg-query -W -f '${Version}' \
+		"$(header "$1" packages - | cut -d ' ' -f 1)" 2> /dev/null ||
+		echo -
+}
+
+row() # NAME VERSION TIER PROCESSES FAULTS HOLES PLAIN BALANCED VERDICT
+{
+	printf '%-14s %-14.14s %-12s %5s %9s %5s %7s %8s  %s\n' "$@"
+}
+
+run_case() # NAME
+{
+	local name=$1 file=$here/cases/$1.sh stats=$work/$1/stats verdict=passed
+	local want plain_rc plain_took figures wrong version
+
+	want=$(header "$file" tier bracket)
+	version=$(version_of "$file")
+	mkdir -p "$stats"
+	chmod 1777 "$stats"
+	once "$name" plain ""
+	plain_rc=$rc plain_took=$took
+	if [ "$plain_rc" = 77 ]; then
+		skipped=$((skipped + 1))
+		row "$name" "$version" - - - - - - "skipped: $(tail -qn 1 \
+			"$logs/$name".plain.{out,err} | tail -n 1)"
+		return
+	fi
+	once "$name" balanced \
+		"$(run_words "$(header "$file" chunk 4)" "$stats")"
+	rm -rf "$logs/$name.stats"
+	cp -r "$stats" "$logs/$name.stats"
+	mapfile -t figures < <(python3 "$here/figures.py" "$stats" "$want" \
+		"$(header "$file" min-faults 0)")
+	wrong=("${figures[@]:1}")
+	[ "$plain_rc" = 0 ] || wrong+=("plain run: exit $plain_rc")
+	[ "$rc" = "$plain_rc" ] || wrong+=("balanced run: exit $rc")
+	cmp -s "$logs/$name".{plain,balanced}.out || wrong+=("other output")
+	[ ${#wrong[@]} = 0 ] || verdict=FAILED
+	# shellcheck disable=SC2086 # four words
+	row "$name" "$version" ${figures[0]} "$plain_took" "$took" "$verdict"
+	if [ $verdict = passed ]; then
+		passed=$((passed + 1))
+		rm -rf "${work:?}/$name"
+		return
+	fi
+	failed=$((failed + 1))
+	failures+=("$name")
+	printf '      | %s\n' "${wrong[@]}"
+	diff "$logs/$name".{plain,balanced}.out | head -n 20 | sed 's/^/      | /'
+	tail -n 20 "$logs/$name.balanced.err" | sed 's/^/      | /'
+	rm -rf "${work:?}/$name"
+}
+
+[ $# -gt 0 ] || set -- "$here"/cases/*.sh
+row program version tier procs faults holes plain balanced verdict
+for c; do
+	c=${c##*/}
+	run_case "${c%.sh}"
+done
+[ "$failed" = 0 ] || echo "failed: ${failures[*]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+if [ -n "${NB_TOTALS:-}" ]; then
+	echo "$passed $failed $skipped" >> "$NB_TOTALS"
+fi
+[ "$failed" = 0 ]
