@@ -11,6 +11,7 @@
  */
 #include "hooks.h"
 
+#include "guard_hooks.h"
 #include "mech/affinity.h"
 #include "mech/arm.h"
 #include "mech/protect.h"
@@ -75,6 +76,23 @@ static void give_all_back(void)
 	}
 }
 
+/*
+ * Nothing is balanced, but the program's view of its signals lives on: it
+ * needs a slot for each thread, and no lock that a thread of the parent held.
+ */
+static void only_the_view(void)
+{
+	int pid = (int)nb_sys_getpid();
+
+	if (!nb_guarded() || atomic_exchange(&nb.pid, pid) == pid)
+		return;
+	nb.root_process = false;
+	nb_lock_reinit(&nb.as_lock);
+	nb_sigchain_fork_child();
+	nb_tasks_after_fork();
+	nb_slots_set_owner(pid);
+}
+
 /**
  * nb_hook_fork_child() - after the copy
  *
@@ -82,8 +100,10 @@ static void give_all_back(void)
  */
 void nb_hook_fork_child(void)
 {
-	if (!atomic_exchange(&prepared, false))
+	if (!atomic_exchange(&prepared, false)) {
+		only_the_view();
 		return;
+	}
 	atomic_store(&nb.pid, (int)nb_sys_getpid());
 	nb.root_process = false;
 	atomic_store(&nb.inhibit, 0);

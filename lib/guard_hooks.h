@@ -16,8 +16,9 @@ extern const struct nb_guard_hook nb_guard_process; /* guard_process.c */
 extern const struct nb_guard_hook nb_guard_task;    /* guard_task.c */
 extern const struct nb_guard_hook nb_guard_step;    /* guard_step.c */
 
-/* guard_process.c: a call by a child that shares our memory */
+/* guard_process.c: a call by a child that shares our memory; a forked child */
 void nb_guard_process_shared(struct nb_regs *r);
+void nb_guard_process_forked(void);
 
 /* guard_setup.c */
 int nb_guard_setup(void);

@@ -11,7 +11,9 @@
  * 3. Before exec the thread has the mask, the policy and the signals that the
  *    program believes in.
  */
+#include "guard/patch.h"
 #include "guard_hooks.h"
+#include "guard_mm.h"
 #include "guard_signal.h"
 #include "guard_task.h"
 #include "hooks.h"
@@ -61,6 +63,11 @@ static void clone_enter(struct nb_call *call, struct nb_regs *r)
 	nb_task_clone_never(r);
 	if (flags & CLONE_THREAD)
 		return;
+	if (atomic_load(&call->flags) & NB_CALL_LAZY) {
+		/* Neither parent nor child would come by here again. */
+		nb_standdown("a process is made by code without a way back");
+		return;
+	}
 	if (!(flags & CLONE_VM)) {
 		nb_hook_fork_prepare();
 		call->aux[0] = FORKED;
@@ -115,16 +122,28 @@ static void process_enter(struct nb_call *call, struct nb_regs *r)
 	}
 }
 
+/**
+ * nb_guard_process_forked() - set a forked child right
+ *
+ * Context: its only thread, before it goes on, whatever stack it is on.
+ */
+void nb_guard_process_forked(void)
+{
+	nb_guard_note_fork();
+	/* Other threads may have been in the middle of such a call. */
+	atomic_store(&nb_mm_mutating, 0);
+	nb_patch_after_fork();
+	nb_hook_fork_child();
+}
+
 static void process_leave(struct nb_call *call, struct nb_regs *r)
 {
 	switch (call->aux[0]) {
 	case FORKED:
-		if (r->rax) {
+		if (r->rax)
 			nb_hook_fork_parent();
-		} else {
-			nb_guard_note_fork();
-			nb_hook_fork_child();
-		}
+		else
+			nb_guard_process_forked();
 		break;
 	case SHARED:
 		/* Only the parent: the child never comes this far. */

@@ -72,6 +72,7 @@ static struct nb_guard_ops ops = {
 	.hole = on_hole,
 	.opaque = on_opaque,
 	.stack = on_stack,
+	.forked = nb_guard_process_forked,
 	.shared_child = nb_guard_process_shared,
 };
 

@@ -14,15 +14,20 @@
  * 2. What is published is accessible when enter returns.
  * 3. A child that shares our memory (vfork) uses nothing of its parent's
  *    slot: while one may exist, nothing is armed.
- * 4. Memory of the program is read by nb_guard_copy() only.
+ * 4. A forked child is told from such a one by its memory alone: a page of
+ *    ours is empty there.  It may come back on another stack, where nothing
+ *    is known of the call that made it.
+ * 5. Memory of the program is read by nb_guard_copy() only.
  */
 #include "guard.h"
 
 #include "../mech/arm.h"
 #include "../mech/slot.h"
+#include "../plat/arena.h"
 #include "patch.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
@@ -38,6 +43,21 @@ static const struct nb_sys *sys;
 static const struct nb_guard_ops *ops;
 static _Atomic bool on;
 static _Atomic int owner_pid;
+static _Atomic uint32_t *not_forked; /* (I) invariant 4: 0 in a forked child */
+
+/* Where the kernel has no such pages, forks come back on their own stack. */
+static void map_not_forked(void)
+{
+	const size_t bytes = 4096;
+	void *page = nb_arena_map(bytes);
+
+	if (page && nb_syscall6(SYS_madvise, (long)page, (long)bytes,
+				MADV_WIPEONFORK, 0, 0, 0)) {
+		nb_arena_unmap(page, bytes);
+		page = NULL;
+	}
+	not_forked = page;
+}
 
 /**
  * nb_guard_init() - before the first site is patched
@@ -51,6 +71,8 @@ int nb_guard_init(const struct nb_sys *s, const struct nb_guard_ops *o)
 {
 	sys = s;
 	ops = o;
+	if (!not_forked)
+		map_not_forked();
 	nb_guard_note_fork();
 	return 0;
 }
@@ -64,6 +86,8 @@ void nb_guard_note_fork(void)
 {
 	atomic_store(&owner_pid, (int)nb_sys_getpid());
 	atomic_store(&nb_guard_shared_children, 0);
+	if (not_forked)
+		atomic_store(not_forked, 1);
 }
 
 /**
@@ -88,13 +112,21 @@ bool nb_guard_is_on(void)
 	return atomic_load_explicit(&on, memory_order_relaxed);
 }
 
+/* Invariant 4: before the child has been set right. */
+static bool forked_child(void)
+{
+	return not_forked &&
+	       !atomic_load_explicit(not_forked, memory_order_relaxed);
+}
+
 /* Invariant 3. */
 static bool shared_child(void)
 {
 	return nb_unlikely(atomic_load_explicit(&nb_guard_shared_children,
 						memory_order_relaxed)) &&
 	       (int)nb_sys_getpid() !=
-		       atomic_load_explicit(&owner_pid, memory_order_relaxed);
+		       atomic_load_explicit(&owner_pid, memory_order_relaxed) &&
+	       !forked_child();
 }
 
 /* Invariant 2, after invariant 1. */
@@ -261,12 +293,12 @@ bool nb_guard_leave(struct nb_regs *r)
 		return false;
 	slot = nb_slot_for_sp(r->sp, &new_stack);
 	if (nb_unlikely(!slot))
-		return false;
+		return forked_child();
 	call = nb_call_find(&slot->calls, r->sp);
 	if (!call) {
 		/* A thread's first steps, in the middle of clone(2). */
 		if (!new_stack)
-			return false;
+			return forked_child();
 		r->site |= NEW_STACK;
 		return true;
 	}
@@ -338,12 +370,14 @@ void nb_guard_leave_slow(struct nb_regs *r)
 
 	r->site &= ~NEW_STACK;
 	slot = nb_slot_for_sp(r->sp, &ignored);
-	if (!slot)
-		return;
+	call = slot ? nb_call_find(&slot->calls, r->sp) : NULL;
 	nb_guard_active_regs = r;
-	if (new_stack)
+	if (!call && forked_child()) {
+		ops->forked();
+		slot = nb_slot_for_sp(r->sp, &new_stack);
+	}
+	if (slot && new_stack)
 		new_thread_or_stack(slot, r->sp);
-	call = nb_call_find(&slot->calls, r->sp);
 	if (!call)
 		goto out;
 	flags = atomic_load_explicit(&call->flags, memory_order_relaxed);
@@ -351,7 +385,9 @@ void nb_guard_leave_slow(struct nb_regs *r)
 	if ((flags & NB_CALL_HOOK) && ops->hook[call->hook].leave) {
 		ops->hook[call->hook].leave(call, r);
 		/* In a forked child the slots are new: nothing to take back. */
-		slot = nb_slot_for_sp(r->sp, &ignored);
+		slot = nb_slot_for_sp(r->sp, &new_stack);
+		if (slot && new_stack)
+			new_thread_or_stack(slot, r->sp);
 		call = slot ? nb_call_find(&slot->calls, r->sp) : NULL;
 		if (!call)
 			goto out;

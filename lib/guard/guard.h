@@ -34,6 +34,8 @@ struct nb_guard_ops {
 	void (*opaque)(void);
 	/* The thread is new, or runs on a stack that is: @sp is in it. */
 	void (*stack)(struct nb_slot *slot, uint64_t sp);
+	/* A forked child has come back on a stack of its own. */
+	void (*forked)(void);
 	/* A call of hook PROCESS or SIGNAL by a child that shares our memory.
 	 */
 	void (*shared_child)(struct nb_regs *r);

@@ -139,6 +139,52 @@ static bool fork_threads(void)
 	return true;
 }
 
+/*
+ * A fork while another thread is inside vfork(2): the child is no child that
+ * shares our memory, whatever it looks like.
+ */
+static void *vforker(void *arg)
+{
+	while (!stop) {
+		pid_t pid = vfork();
+
+		if (!pid)
+			_exit(42);
+		if (pid < 0 || !ended_with(pid, 42))
+			return arg;
+	}
+	return NULL;
+}
+
+static bool fork_vfork(void)
+{
+	unsigned char *p = armed_buffer();
+	sigset_t mask;
+	pthread_t th;
+	void *bad;
+
+	stop = false;
+	CHECK(!pthread_create(&th, NULL, vforker, p));
+	for (int i = 0; i < 400; i++) {
+		pid_t pid = fork_by(i % 4, p);
+
+		CHECK(pid >= 0);
+		if (!pid) {
+			/* Takes what locks there are. */
+			munmap(new_buffer(1 << 16), 1 << 16);
+			if (sigprocmask(SIG_BLOCK, NULL, &mask) ||
+			    sigismember(&mask, SIGTERM))
+				_exit(6);
+			_exit(use_all(p));
+		}
+		CHECK(ended_with(pid, 42));
+	}
+	stop = true;
+	CHECK(!pthread_join(th, &bad) && !bad && wait_armed(p));
+	munmap(p, BUF_BYTES);
+	return true;
+}
+
 /* ---- other programs, their arguments in armed memory -------------------- */
 
 /* Apart, since libc looks at the arrays before the kernel does. */
@@ -438,6 +484,7 @@ int main(int argc, char **argv)
 		{"forks", forks},
 		{"fork-lives", fork_lives},
 		{"fork-threads", fork_threads},
+		{"fork-vfork", fork_vfork},
 		{"spawns", spawns},
 		{"execs", execs},
 		{"exec-fails", exec_fails},

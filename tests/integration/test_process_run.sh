@@ -7,8 +7,8 @@
 # shellcheck source=tests/integration/preload.sh
 . "$(dirname "$0")/preload.sh"
 
-run_cases prog_process forks fork-lives fork-threads spawns execs exec-fails \
-	vfork-signals cancels thousand own-stack affinity
+run_cases prog_process forks fork-lives fork-threads fork-vfork spawns \
+	execs exec-fails vfork-signals cancels thousand own-stack affinity
 
 # Programs that are started have all CPUs, whatever their parent is pinned to.
 all=$(nproc)
