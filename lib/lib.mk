@@ -16,7 +16,7 @@ LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c protect.c arm.c \
 
 LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c site.c \
 	window.c stub.c code.c area.c record.c install.c patch.c module.c \
-	xsave.c entry.S syscall.c guard.c)
+	xsave.c entry.S syscall.c subcall.c guard.c)
 
 LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	start.c guard_setup.c guard_mm.c guard_signal.c guard_cancel.c \
@@ -25,8 +25,8 @@ LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	stats.c stats_json.c hooks.c hooks_task.c api.c
 
 # On the way of every system call: entry.S saves no vector register for these.
-GUARD_FAST := guard/guard guard/syscall mech/inflight mech/slot mech/chunk \
-	mech/arm mech/protect plat/sys plat/lock
+GUARD_FAST := guard/guard guard/syscall guard/subcall mech/inflight \
+	mech/slot mech/chunk mech/arm mech/protect plat/sys plat/lock
 GENERAL_REGS = $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),\
 	$(if $(filter asan tsan cov,$(BUILD)),,-mgeneral-regs-only))
 $(foreach f,$(GUARD_FAST),$(eval CFLAGS_lib_$(subst /,_,$f) = $$(GENERAL_REGS)))

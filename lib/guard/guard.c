@@ -129,8 +129,24 @@ static bool shared_child(void)
 	       !forked_child();
 }
 
+static void disarm_one(struct nb_range_sink *to, uint64_t start, uint64_t len)
+{
+	(void)to;
+	nb_disarm_for_call(sys, start,
+			   start + len < start ? UINT64_MAX : start + len);
+}
+
+/* A hull: what lies between the ranges is not the kernel's to touch. */
+static void disarm_each(const struct nb_sysclass *k, const struct nb_regs *r)
+{
+	struct nb_range_sink to = {disarm_one};
+
+	nb_syscall_each_range(k, r, &to);
+}
+
 /* Invariant 2, after invariant 1. */
-static void disarm_published(struct nb_call *call)
+static void disarm_published(const struct nb_sysclass *k,
+			     const struct nb_regs *r, struct nb_call *call)
 {
 	uint32_t nr =
 		atomic_load_explicit(&call->nr_ranges, memory_order_relaxed);
@@ -140,6 +156,12 @@ static void disarm_published(struct nb_call *call)
 	if (nb_likely(
 		    !atomic_load_explicit(&nb_nr_armed, memory_order_relaxed)))
 		return;
+	if (nb_unlikely(
+		    atomic_load_explicit(&call->flags, memory_order_relaxed) &
+		    NB_CALL_HULL)) {
+		disarm_each(k, r);
+		return;
+	}
 	for (uint32_t i = 0; i < nr; i++)
 		nb_disarm_for_call(sys,
 				   atomic_load_explicit(&call->range[i].start,
@@ -170,6 +192,7 @@ bool nb_guard_enter(struct nb_regs *r)
 	struct nb_slot *slot;
 	struct nb_call *call;
 
+	r->rax = (uint32_t)r->rax; /* hooks compare; the kernel looks no more */
 	if (k->arg[0].kind == NB_ARG_END && k->hook == NB_HOOK_NONE)
 		return false;
 	if (!nb_guard_is_on() && k->hook == NB_HOOK_NONE)
@@ -188,7 +211,7 @@ bool nb_guard_enter(struct nb_regs *r)
 	call->hook = k->hook;
 	if (nb_guard_is_on()) {
 		opaque = nb_syscall_ranges(k, r, call);
-		disarm_published(call);
+		disarm_published(k, r, call);
 	}
 	return opaque || k->hook != NB_HOOK_NONE || new_stack;
 }
@@ -346,8 +369,9 @@ static void check_hole(const struct nb_call *call, const struct nb_regs *r)
 
 		if (!has_armed(start, end))
 			continue;
-		if (atomic_load_explicit(&call->flags, memory_order_relaxed) &
-		    NB_CALL_HULL)
+		if (i == NB_CALL_RANGES - 1 &&
+		    atomic_load_explicit(&call->flags, memory_order_relaxed) &
+			    NB_CALL_HULL)
 			continue;
 		ops->hole(call, r->site);
 		return;
