@@ -134,7 +134,7 @@ NUMABAL_API int numabal_include(const void *addr, size_t len)
 		return -EINVAL;
 	nb_hook_unmap_begin((void *)r.start, r.end - r.start);
 	nb_lock(&nb.as_lock, &ss);
-	err = nb_regions_add(r.start, r.end, 0, nb_clock_ns());
+	err = nb_regions_add(r.start, r.end, NB_REGION_LARGE, nb_clock_ns());
 	nb_unlock(&nb.as_lock, &ss);
 	nb_maybe_start_daemon();
 	return err;

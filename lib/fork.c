@@ -74,6 +74,8 @@ static void give_all_back(void)
 			nb_protect_open(nb.sys, r->start, r->end - r->start);
 		nb_forget_range(r->start, r->end, false);
 	}
+	/* Threads that are not here may have been about to count. */
+	atomic_store(&nb_nr_armed, 0);
 }
 
 /*

@@ -20,6 +20,10 @@ extern const struct nb_guard_hook nb_guard_step;    /* guard_step.c */
 void nb_guard_process_shared(struct nb_regs *r);
 void nb_guard_process_forked(void);
 
+/* guard_alone.c */
+void nb_alone_enter(struct nb_call *call, const struct nb_regs *r);
+void nb_alone_leave(void);
+
 /* guard_setup.c */
 int nb_guard_setup(void);
 bool nb_guarded(void);

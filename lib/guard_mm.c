@@ -162,11 +162,13 @@ static int reread_one(const struct nb_vma *vma, const char *name, void *arg)
 	return 0;
 }
 
-/* Invariant 3. */
+/* Invariant 3.  First of all nothing of it is armed, else that would be read.
+ */
 static void reread(uint64_t addr, uint64_t len)
 {
 	struct nb_range r = pages_of(addr, len);
 
+	untrack(addr, len);
 	if (len)
 		nb_maps_for_each(reread_one, &r);
 }
@@ -239,6 +241,22 @@ static bool replaces(uint64_t flags)
 	return (flags & MAP_FIXED) && !(flags & MAP_FIXED_NOREPLACE);
 }
 
+/*
+ * What was here went without being seen.  If it was armed, or is by now, the
+ * new mapping gets the protection that it was made with.
+ */
+static void forget_stale(const struct nb_range *r, int prot)
+{
+	struct nb_sigstate ss;
+
+	nb_lock(&nb.as_lock, &ss);
+	if (nb_range_armed(r->start, r->end))
+		nb.sys->mprotect(r->start, r->end - r->start, prot);
+	nb_regions_remove(r->start, r->end);
+	nb_forget_range(r->start, r->end, true);
+	nb_unlock(&nb.as_lock, &ss);
+}
+
 static void mmap_leave(const struct nb_call *call, const struct nb_regs *r)
 {
 	const uint64_t *a = call->saved;
@@ -251,7 +269,7 @@ static void mmap_leave(const struct nb_call *call, const struct nb_regs *r)
 	}
 	at = pages_of(r->rax, a[1]);
 	if (nb_regions_may_overlap(at.start, at.end))
-		untrack(r->rax, a[1]);
+		forget_stale(&at, (int)a[2]);
 	if (a[2] & PROT_EXEC)
 		nb_guard_exec_mapped(r->rax, a[1],
 				     a[3] & MAP_ANONYMOUS ? -1 : (int)a[4],
@@ -482,8 +500,8 @@ const struct nb_guard_hook nb_guard_mm = {mm_enter, mm_leave};
 /* ---- start --------------------------------------------------------------- */
 
 struct learning {
-	char before[64]; /* name of the file mapping that ended ... */
-	uint64_t end;	 /* ... here: what follows is its .bss */
+	bool system;  /* the file mapping that ended ... */
+	uint64_t end; /* ... here is one of these: what follows is its .bss */
 };
 
 static bool system_library(const char *path)
@@ -499,23 +517,31 @@ static bool system_library(const char *path)
 	return false;
 }
 
+static bool contains(const struct nb_vma *vma, const void *p)
+{
+	return vma->start <= (uint64_t)p && (uint64_t)p < vma->end;
+}
+
 static int learn_one(const struct nb_vma *vma, const char *name, void *arg)
 {
 	struct learning *l = arg;
 	bool heap = vma->flags & NB_VMA_HEAP;
 
 	if (vma->flags & NB_VMA_FILE) {
-		strncpy(l->before, name, sizeof(l->before) - 1);
+		l->system = system_library(name);
 		l->end = vma->end;
 		return 0;
 	}
+	/* Our own variables, also where we are a part of the program. */
+	if (contains(vma, &brk_end) || contains(vma, &nb))
+		return 0;
 	if (heap) {
 		brk_start = vma->start;
 		brk_end = vma->end;
 	}
 	if (!heap && (!may_track(vma) || prot_of(vma) != RW))
 		return 0;
-	if (vma->start == l->end && system_library(l->before))
+	if (vma->start == l->end && l->system)
 		return 0;
 	track(vma->start, vma->end - vma->start, prot_of(vma),
 	      heap ? NB_REGION_BRK : 0U);

@@ -17,6 +17,7 @@
 #include "guard_signal.h"
 #include "guard_task.h"
 #include "hooks.h"
+#include "mech/slot.h"
 #include "nb.h"
 
 #include <sched.h>
@@ -61,8 +62,11 @@ static void clone_enter(struct nb_call *call, struct nb_regs *r)
 	uint64_t flags = clone_flags(r);
 
 	nb_task_clone_never(r);
-	if (flags & CLONE_THREAD)
+	if (flags & CLONE_THREAD) {
+		if (!(flags & CLONE_SETTLS))
+			nb_slot_share_tls();
 		return;
+	}
 	if (atomic_load(&call->flags) & NB_CALL_LAZY) {
 		/* Neither parent nor child would come by here again. */
 		nb_standdown("a process is made by code without a way back");

@@ -20,6 +20,7 @@
 #include "nb.h"
 #include "plat/log.h"
 #include "plat/taskinfo.h"
+#include "regions.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -68,8 +69,15 @@ static void on_stack(struct nb_slot *slot, uint64_t sp)
 		nb_mm_stack(sp);
 }
 
+/* Nowhere to publish what this thread hands over, or to keep what it does. */
+static void on_no_slot(void)
+{
+	nb_standdown("it has more threads than there is room for");
+}
+
 static struct nb_guard_ops ops = {
 	.hole = on_hole,
+	.no_slot = on_no_slot,
 	.opaque = on_opaque,
 	.stack = on_stack,
 	.forked = nb_guard_process_forked,
@@ -170,6 +178,7 @@ int nb_guard_setup(void)
 	nb_hint_fault_set_copy(nb_guard_copy_begin, nb_guard_copy_end,
 			       nb_guard_copy_fault);
 	nb_signal_start();
+	nb_regions_only_large(choice.tier != NB_TIER_BRACKET);
 	nb_mm_learn();
 	nb_guard_on(true);
 	return 0;
@@ -202,6 +211,7 @@ static void lower_to(struct nb_verdict v)
 	atomic_store(&nb.why, v.why);
 	nb_log(NB_LOG_INFO, "guard: conservative: %s", v.why);
 	/* What the lower tier would not arm must not stay armed. */
+	nb_regions_only_large(true);
 	on_opaque();
 }
 

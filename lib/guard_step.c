@@ -15,11 +15,12 @@
  *
  * Owns nothing; called by the guard with vector state saved.
  */
-#include "guard/guard.h"
+#include "guard_hooks.h"
 #include "guard_mm.h"
 #include "guard_task.h"
 #include "mech/arm.h"
 #include "nb.h"
+#include "plat/taskinfo.h"
 
 #include <errno.h>
 #include <linux/aio_abi.h>
@@ -288,6 +289,8 @@ static void step_enter(struct nb_call *call, struct nb_regs *r)
 	case SYS_io_submit:
 		submit_enter(r->arg[1], r->arg[2]);
 		break;
+	default:
+		nb_alone_enter(call, r);
 	}
 }
 
@@ -295,12 +298,15 @@ static void step_leave(struct nb_call *call, struct nb_regs *r)
 {
 	uint64_t device = call->aux[AUX_DEVICE];
 
-	if ((int64_t)r->rax < 0)
+	if ((int64_t)r->rax < 0 && call->nr != SYS_unshare &&
+	    call->nr != SYS_setns)
 		return;
 	if (call->nr == SYS_userfaultfd)
 		nb_standdown("the program uses userfaultfd");
 	else if (device < (uint64_t)NR_DEVICES)
 		nb_standdown(devices[device].why);
+	else
+		nb_alone_leave();
 }
 
 const struct nb_guard_hook nb_guard_step = {step_enter, step_leave};

@@ -192,8 +192,8 @@ static void track(const void *addr, size_t len, uint32_t flags)
 
 	nb_lock(&nb.as_lock, &ss);
 	nb_regions_add((uint64_t)addr,
-		       nb_align_up((uint64_t)addr + len, nb.page_bytes), flags,
-		       nb_clock_ns());
+		       nb_align_up((uint64_t)addr + len, nb.page_bytes),
+		       flags | NB_REGION_LARGE, nb_clock_ns());
 	nb_unlock(&nb.as_lock, &ss);
 	nb_maybe_start_daemon();
 }

@@ -28,6 +28,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#define NB_SIGSETXID 33 /* libc's own */
 /* Looks at the rings after a scan: at first, and when nothing comes. */
 #define POLL_MIN_NS (10 * NB_NSEC_PER_MSEC)
 #define POLL_MAX_NS (500 * NB_NSEC_PER_MSEC)
@@ -206,6 +207,18 @@ static void wait_for_work(uint64_t now)
 	__atomic_store_n(&nb.wake, 0, __ATOMIC_RELEASE);
 }
 
+/*
+ * libc has setuid(2) and its like made by every thread that it knows: by a
+ * signal, and it waits until all have.
+ */
+static void let_ids_change(void)
+{
+	uint64_t setxid = NB_SIG_BIT(NB_SIGSETXID);
+
+	nb_syscall6(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&setxid, 0,
+		    sizeof(setxid), 0, 0);
+}
+
 static void *numabald(void *arg)
 {
 	struct nb_sigstate ss;
@@ -213,6 +226,8 @@ static void *numabald(void *arg)
 
 	(void)arg;
 	nb_signals_block(&ss);
+	if (!nb.thread_raw)
+		let_ids_change();
 	/* It may have inherited a pin, or a narrow mask of the program's. */
 	nb.sys->sched_setaffinity(0, &nb.topo.cpus_allowed);
 	nb_syscall6(SYS_prctl, PR_SET_NAME, (long)"numabald", 0, 0, 0, 0);

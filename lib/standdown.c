@@ -4,6 +4,7 @@
  * The only answer to an internal surprise; the program goes on as if numabal
  * had not been there.
  */
+#include "guard/guard.h"
 #include "mech/affinity.h"
 #include "mech/arm.h"
 #include "mech/protect.h"
@@ -110,6 +111,8 @@ void nb_standdown(const char *why)
 	atomic_store(&nb.state, NB_STOOD_DOWN);
 	nb_disarm_all();
 	nb_unlock(&nb.as_lock, &ss);
+	/* Nothing is armed any more: what is in flight does not matter. */
+	nb_guard_on(false);
 	release_threads();
 	nb_log(NB_LOG_INFO, "stood down: %s", why);
 	nb_daemon_wake();

@@ -386,6 +386,16 @@ static const char *why_nothing(void)
 	return "it ended before its memory was first scanned";
 }
 
+/* From now on nobody keeps the table true: a new start begins with none. */
+static void forget_regions(void)
+{
+	struct nb_sigstate ss;
+
+	nb_lock(&nb.as_lock, &ss);
+	nb_regions_clear();
+	nb_unlock(&nb.as_lock, &ss);
+}
+
 /**
  * nb_finish() - the end: stop, give everything back, write the statistics
  *
@@ -409,4 +419,6 @@ void nb_finish(void)
 	nb_stats_write_exit();
 	configured = false;
 	atomic_store(&nb.state, NB_OFF);
+	if (state != NB_OFF && state != NB_IDLE)
+		forget_regions();
 }

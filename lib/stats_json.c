@@ -267,7 +267,10 @@ static int told_state(void)
 {
 	int state = atomic_load(&nb.state);
 
-	return state == NB_RUNNING && atomic_load(&nb.why) ? NB_IDLE : state;
+	if (state == NB_RUNNING && atomic_load(&nb.why) &&
+	    !atomic_load(&nb.count.numa_pte_updates))
+		return NB_IDLE;
+	return state;
 }
 
 /**

@@ -201,7 +201,7 @@ bool nb_guard_enter(struct nb_regs *r)
 		return k->hook == NB_HOOK_PROCESS || k->hook == NB_HOOK_SIGNAL;
 	slot = nb_slot_for_sp(r->sp, &new_stack);
 	if (nb_unlikely(!slot))
-		return false;
+		return nb_guard_is_on();
 	if (nb_unlikely(new_stack))
 		r->site |= NEW_STACK;
 	call = push(slot, r);
@@ -258,6 +258,15 @@ static void new_thread_or_stack(struct nb_slot *slot, uint64_t sp)
 		ops->stack(slot, sp);
 }
 
+static void no_slot(void)
+{
+	/* Else it is a process that shares our memory. */
+	if ((int)nb_sys_getpid() ==
+		    atomic_load_explicit(&owner_pid, memory_order_relaxed) &&
+	    ops->no_slot)
+		ops->no_slot();
+}
+
 /**
  * nb_guard_enter_slow() - the rest of nb_guard_enter()
  * @r: the registers at the site.
@@ -277,8 +286,10 @@ void nb_guard_enter_slow(struct nb_regs *r)
 		return;
 	}
 	slot = nb_slot_for_sp(r->sp, &ignored);
-	if (!slot)
+	if (!slot) {
+		no_slot();
 		return;
+	}
 	nb_guard_active_regs = r;
 	if (new_stack)
 		new_thread_or_stack(slot, r->sp);

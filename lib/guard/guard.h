@@ -32,6 +32,8 @@ struct nb_guard_ops {
 	void (*hole)(const struct nb_call *call, uint64_t site);
 	/* An opaque call is about to be made: give all memory back. */
 	void (*opaque)(void);
+	/* A thread of this process found no slot. */
+	void (*no_slot)(void);
 	/* The thread is new, or runs on a stack that is: @sp is in it. */
 	void (*stack)(struct nb_slot *slot, uint64_t sp);
 	/* A forked child has come back on a stack of its own. */
