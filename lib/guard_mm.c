@@ -19,6 +19,7 @@
 #include "guard_task.h"
 #include "hooks.h"
 #include "mech/arm.h"
+#include "mech/slot.h"
 #include "nb.h"
 #include "plat/arena.h"
 #include "plat/maps.h"
@@ -125,6 +126,7 @@ static void track(uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags)
 	nb_lock(&nb.as_lock, &ss);
 	nb_regions_remove(r.start, r.end);
 	nb_forget_range(r.start, r.end, true);
+	nb_slots_forget_stacks(r.start, r.end);
 	nb_regions_add_prot(&region);
 	nb_unlock(&nb.as_lock, &ss);
 	if (prot == RW)
@@ -197,33 +199,80 @@ void nb_mm_never(uint64_t start, uint64_t len)
 	must(ok);
 }
 
+/* What is a stack around @sp: the table says how far it may reach. */
+static struct nb_range stack_around(uint64_t sp)
+{
+	const struct nb_region *in = nb_regions_find(sp);
+	uint64_t reach = STACK_REACH;
+	struct nb_range r;
+
+	if (!in) {
+		r.start = sp - nb_min(sp, reach);
+		r.end = sp + reach;
+		nb_regions_gap(sp, &r);
+		return r;
+	}
+	/* All that is known to be one, or a mapping of its own. */
+	if (in->flags & NB_REGION_NEVER ||
+	    (!(in->flags & NB_REGION_BRK) &&
+	     in->end - in->start <= WHOLE_STACK_BYTES))
+		reach = WHOLE_STACK_BYTES;
+	r.start = nb_max(sp - nb_min(sp, reach), in->start);
+	r.end = nb_min(sp + reach, in->end);
+	r.start = nb_align_down(r.start, nb.page_bytes);
+	r.end = nb_align_up(r.end, nb.page_bytes);
+	return r;
+}
+
 /**
  * nb_mm_stack() - a stack pointer was seen: what is around it is a stack
+ * @slot: of the calling thread, whose stack it is, which is to know it from
+ *	now on; NULL: of another.
  * @sp: the stack pointer.
  *
  * Context: any thread, no lock held.
  */
-void nb_mm_stack(uint64_t sp)
+void nb_mm_stack(struct nb_slot *slot, uint64_t sp)
 {
-	struct nb_range r = {sp - STACK_REACH, sp + STACK_REACH};
-	const struct nb_region *in;
 	struct nb_sigstate ss;
+	struct nb_range r;
+	bool ok = true;
 
-	if (!nb_regions_may_overlap(sp, sp + 1))
+	if (!nb_regions_may_overlap(sp - nb_min(sp, STACK_REACH),
+				    sp + STACK_REACH))
 		return;
 	nb_lock(&nb.as_lock, &ss);
-	in = nb_regions_find(sp);
-	if (in && !(in->flags & NB_REGION_BRK) &&
-	    in->end - in->start <= WHOLE_STACK_BYTES) {
-		r.start = in->start;
-		r.end = in->end;
-	} else if (in) {
-		r.start = nb_max(r.start, in->start);
-		r.end = nb_min(r.end, in->end);
+	r = stack_around(sp);
+	if (nb_regions_find(sp) &&
+	    !(nb_regions_find(sp)->flags & NB_REGION_NEVER)) {
+		ok = disarm(&r);
+		nb_regions_never(r.start, r.end);
 	}
+	/* Under the lock: nb_slots_forget_stacks() in track(). */
+	if (slot)
+		nb_slot_set_stack(slot, r.start, r.end);
 	nb_unlock(&nb.as_lock, &ss);
-	if (in)
-		nb_mm_never(r.start, r.end - r.start);
+	must(ok);
+}
+
+/**
+ * nb_mm_seen_stacks() - those that the handler of hint faults has met
+ *
+ * Context: numabald.
+ */
+void nb_mm_seen_stacks(void)
+{
+	int used = nb_slots_used();
+
+	for (int i = 0; i < used; i++) {
+		struct nb_slot *s = nb_slot_at(i);
+		uint64_t sp = 0;
+
+		if (atomic_load_explicit(&s->sp_seen, memory_order_relaxed))
+			sp = atomic_exchange(&s->sp_seen, 0);
+		if (sp && nb_regions_may_overlap(sp, sp + 1))
+			nb_mm_stack(NULL, sp);
+	}
 }
 
 /* ---- the calls ----------------------------------------------------------- */

@@ -66,7 +66,7 @@ static void on_stack(struct nb_slot *slot, uint64_t sp)
 {
 	nb_signal_thread_begin(slot);
 	if (nb_is_active())
-		nb_mm_stack(sp);
+		nb_mm_stack(slot, sp);
 }
 
 /* Nowhere to publish what this thread hands over, or to keep what it does. */

@@ -234,12 +234,12 @@ void nb_hook_exec_begin(void)
 
 	if (!nb_is_active())
 		return;
-	if (in_vfork_child())
+	if (!in_vfork_child())
+		atomic_fetch_add(&nb.inhibit, 1);
+	else if (!nb_guarded())
 		/* Nobody would count down after a successful exec. */
 		atomic_store(&nb.inhibit_until_ns,
 			     nb_clock_ns() + VFORK_INHIBIT_NS);
-	else
-		atomic_fetch_add(&nb.inhibit, 1);
 	disarm_everything();
 	slot = slot_index(nb_slot_self_existing());
 	if (slot >= 0)

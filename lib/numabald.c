@@ -14,6 +14,7 @@
  *    with its last own thread).
  */
 #include "guard_hooks.h"
+#include "guard_mm.h"
 #include "mech/hint_fault.h"
 #include "nb.h"
 #include "plat/cycles.h"
@@ -152,6 +153,7 @@ static void maybe_scan(uint64_t now)
 	if (!nb.scan_cpu_ns)
 		nb_scan_period_start(&nb.period, &nb.period_opts, nb.rss_bytes);
 	nb.scan_cpu_ns = nb_process_cpu_ns();
+	nb_mm_seen_stacks();
 	nb_scan_run(now);
 	nb.poll_ns = POLL_MIN_NS;
 	nb.next_scan_ns =

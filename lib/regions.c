@@ -324,6 +324,23 @@ const struct nb_region *nb_regions_find(uint64_t addr)
 }
 
 /**
+ * nb_regions_gap() - where around an address nothing is ours
+ * @addr: an address in no region, inside of @within.
+ * @within: in: the limits; out: what of them holds no region.
+ *
+ * Context: as lock held.
+ */
+void nb_regions_gap(uint64_t addr, struct nb_range *within)
+{
+	int i = lower_bound(addr);
+
+	if (i > 0)
+		within->start = nb_max(within->start, regions[i - 1].end);
+	if (i < nr_regions)
+		within->end = nb_min(within->end, regions[i].start);
+}
+
+/**
  * nb_regions_cover() - is all of a range ours?
  * @start: first byte.
  * @end: one past the last.

@@ -34,6 +34,7 @@ void nb_regions_protect(uint64_t start, uint64_t end, uint32_t prot);
 void nb_regions_never(uint64_t start, uint64_t end);
 void nb_regions_flag(uint64_t start, uint64_t end, uint32_t flag, bool set);
 const struct nb_region *nb_regions_find(uint64_t addr);
+void nb_regions_gap(uint64_t addr, struct nb_range *within);
 bool nb_regions_cover(uint64_t start, uint64_t end);
 bool nb_regions_may_overlap(uint64_t start, uint64_t end);
 int nb_regions_count(void);

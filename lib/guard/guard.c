@@ -33,6 +33,9 @@
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
 #define NEW_STACK (1ULL << 63) /* in nb_regs.site, between the two halves */
+/* What the guard needs of a stack, vector state included. */
+#define STACK_BYTES 32768ULL
+#define PAGE_BYTES 4096ULL
 
 __thread struct nb_regs *nb_guard_active_regs
 	__attribute__((tls_model("initial-exec")));
@@ -170,6 +173,33 @@ static void disarm_published(const struct nb_sysclass *k,
 							memory_order_relaxed));
 }
 
+static bool shut(uint64_t addr)
+{
+	struct nb_block *b = nb_block_find(addr);
+	uint8_t state;
+
+	if (!b)
+		return false;
+	state = atomic_load(&b->state[nb_chunk_index(b, addr)]);
+	return state != NB_CHUNK_NONE && state != NB_CHUNK_EXCLUDED;
+}
+
+/* Invariant 5. */
+static void open_stack(uint64_t sp)
+{
+	uint64_t start = sp - nb_min(sp, STACK_BYTES);
+	char byte;
+
+	if (nb_likely(!nb_block_next(start, sp)))
+		return;
+	for (; sp > start; sp -= nb_min(sp, PAGE_BYTES))
+		do {
+			if (nb_guard_copy(&byte, (const void *)sp, 1))
+				return;
+			/* Marked before we published: shut any moment. */
+		} while (shut(sp) && !nb_sys_sched_yield());
+}
+
 static struct nb_call *push(struct nb_slot *slot, const struct nb_regs *r)
 {
 	return nb_call_push(
@@ -210,6 +240,10 @@ bool nb_guard_enter(struct nb_regs *r)
 	call->nr = (uint32_t)r->rax;
 	call->hook = k->hook;
 	if (nb_guard_is_on()) {
+		if (nb_unlikely(new_stack)) {
+			nb_call_publish(call, r->sp - STACK_BYTES, STACK_BYTES);
+			open_stack(r->sp);
+		}
 		opaque = nb_syscall_ranges(k, r, call);
 		disarm_published(k, r, call);
 	}

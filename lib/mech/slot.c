@@ -216,8 +216,8 @@ static struct nb_slot *slot_by_tid(int tid)
 }
 
 /*
- * The stack of @sp, told as new once; it becomes what the quick way takes,
- * unless the pointer is shared.
+ * The stack of @sp, told as new; it becomes what the quick way takes, unless
+ * the pointer is shared: then it is told when it is another than the last.
  */
 static bool note_stack(struct nb_slot *s, uint64_t sp)
 {
@@ -227,13 +227,53 @@ static bool note_stack(struct nb_slot *s, uint64_t sp)
 	s->stack_noted = mid | 1;
 	if (s->tls_shared)
 		return fresh;
-	/* Between the two stores the window is empty or the old one's part. */
-	s->stack_hi = 0;
+	nb_slot_set_stack(s, mid - STACK_BYTES, mid + 2 * STACK_BYTES);
+	return true;
+}
+
+/**
+ * nb_slot_set_stack() - which stack pointers are surely the slot's thread's
+ * @slot: the calling thread's.
+ * @lo: from here ...
+ * @hi: ... to here, one past the last.
+ *
+ * Context: the thread itself.
+ */
+void nb_slot_set_stack(struct nb_slot *slot, uint64_t lo, uint64_t hi)
+{
+	if (slot->tls_shared)
+		return;
+	/* Between two stores the window is empty or the old one's part. */
+	atomic_store_explicit(&slot->stack_hi, 0, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	s->stack_lo = mid - STACK_BYTES;
+	atomic_store_explicit(&slot->stack_lo, lo, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	s->stack_hi = mid + 2 * STACK_BYTES;
-	return fresh;
+	atomic_store_explicit(&slot->stack_hi, hi, memory_order_relaxed);
+}
+
+/**
+ * nb_slots_forget_stacks() - memory is new: no stack is known there
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * Context: any thread; under the lock that nb_slot_set_stack() is called with
+ * for memory that may be armed.
+ */
+void nb_slots_forget_stacks(uint64_t start, uint64_t end)
+{
+	int used = nb_slots_used();
+
+	for (int i = 0; i < used; i++) {
+		struct nb_slot *s = &slots[i];
+		uint64_t hi = atomic_load_explicit(&s->stack_hi,
+						   memory_order_relaxed);
+
+		if (hi > start &&
+		    atomic_load_explicit(&s->stack_lo, memory_order_relaxed) <
+			    end)
+			atomic_store_explicit(&s->stack_hi, 0,
+					      memory_order_relaxed);
+	}
 }
 
 static struct nb_slot *for_sp_slowly(uint64_t sp, bool *new_stack)

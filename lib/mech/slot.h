@@ -34,19 +34,20 @@ struct nb_slot {
 	 * 0: free; > 0: taken by that thread; < 0: numabald found a thread
 	 * of that id, which has not come by itself yet.
 	 */
-	_Atomic int32_t tid;	     /* (A) */
-	_Atomic uint32_t task;	     /* (A) unique to the thread's life */
-	_Atomic uint32_t gone;	     /* (A) the thread said that it ends */
-	uint32_t tls_shared;	     /* (T) see nb_slot_share_tls() */
-	uint64_t stack_lo, stack_hi; /* (T) stack pointers in there are ours */
-	_Atomic uint64_t alt_start;  /* (A) the alternate stack in use ... */
-	_Atomic uint64_t alt_end;    /* (A) ... equal: none; written by (T) */
-	uint64_t stack_noted;	     /* (T) the stack last told as new */
-	_Atomic uint64_t sp_seen;    /* (A) by the handler, elsewhere; or 0 */
-	struct nb_call_stack calls;  /* in flight; written by (T) */
-	uint32_t same_fault;	     /* (T) faults in a row at ... */
-	uint64_t last_ip, last_addr; /* (T) ... this place */
-	_Atomic uint64_t nr_faults;  /* (A) hint faults taken */
+	_Atomic int32_t tid;   /* (A) */
+	_Atomic uint32_t task; /* (A) unique to the thread's life */
+	_Atomic uint32_t gone; /* (A) the thread said that it ends */
+	uint32_t tls_shared;   /* (T) see nb_slot_share_tls() */
+	/* (A) stack pointers in there are ours; set by (T), hi = 0 by any */
+	_Atomic uint64_t stack_lo, stack_hi;
+	_Atomic uint64_t alt_start;    /* (A) the alternate stack in use ... */
+	_Atomic uint64_t alt_end;      /* (A) ... equal: none; written by (T) */
+	uint64_t stack_noted;	       /* (T) the stack last told as new */
+	_Atomic uint64_t sp_seen;      /* (A) by the handler, elsewhere; or 0 */
+	struct nb_call_stack calls;    /* in flight; written by (T) */
+	uint32_t same_fault;	       /* (T) faults in a row at ... */
+	uint64_t last_ip, last_addr;   /* (T) ... this place */
+	_Atomic uint64_t nr_faults;    /* (A) hint faults taken */
 	_Atomic uint64_t fault_cycles; /* (A) time spent in them */
 	_Atomic uint64_t max_cycles;   /* (A) the longest */
 	struct nb_fault_ring ring;
@@ -67,6 +68,8 @@ struct nb_slot *nb_slot_self(void);
 struct nb_slot *nb_slot_self_existing(void);
 struct nb_slot *nb_slot_for_sp(uint64_t sp, bool *new_stack);
 void nb_slot_share_tls(void);
+void nb_slot_set_stack(struct nb_slot *slot, uint64_t lo, uint64_t hi);
+void nb_slots_forget_stacks(uint64_t start, uint64_t end);
 void nb_slots_set_owner(pid_t pid);
 bool nb_slots_may_touch(uint64_t start, uint64_t end);
 int nb_slot_note_found(pid_t tid);
@@ -93,8 +96,10 @@ static inline bool nb_slot_on_alt(const struct nb_slot *s, uint64_t sp)
 /* Is a stack pointer surely of the slot's thread? Always false if shared. */
 static inline bool nb_slot_knows_sp(const struct nb_slot *s, uint64_t sp)
 {
-	if (nb_likely(s->stack_hi &&
-		      sp - s->stack_lo < s->stack_hi - s->stack_lo))
+	uint64_t lo = atomic_load_explicit(&s->stack_lo, memory_order_relaxed);
+	uint64_t hi = atomic_load_explicit(&s->stack_hi, memory_order_relaxed);
+
+	if (nb_likely(hi && sp - lo < hi - lo))
 		return true;
 	return !s->tls_shared && nb_slot_on_alt(s, sp);
 }

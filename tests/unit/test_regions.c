@@ -150,6 +150,8 @@ static void test_model(void **state)
 
 static void test_edges(void **state)
 {
+	struct nb_range gap;
+
 	(void)state;
 	assert_int_equal(nb_regions_add(at(5), at(5), 0, 0), -EINVAL);
 	assert_int_equal(nb_regions_add(at(6), at(5), 0, 0), -EINVAL);
@@ -164,6 +166,9 @@ static void test_edges(void **state)
 	assert_int_equal(nb_regions_find(at(20) - 1)->start, at(10));
 	assert_true(nb_regions_cover(at(10), at(20)));
 	assert_false(nb_regions_cover(at(10), at(20) + 1));
+	gap = (struct nb_range){at(0), at(500)};
+	nb_regions_gap(at(5), &gap);
+	assert_true(gap.start == at(0) && gap.end == at(10));
 	assert_false(nb_regions_may_overlap(at(20), UINT64_MAX));
 	assert_false(nb_regions_may_overlap(0, at(10)));
 	assert_true(nb_regions_may_overlap(0, at(10) + 1));

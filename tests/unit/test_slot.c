@@ -219,6 +219,16 @@ static void test_for_sp(void **state)
 	assert_ptr_equal(nb_slot_for_sp(stack + 8, &fresh), s);
 	assert_false(fresh);
 	assert_true(nb_slot_knows_sp(s, MID));
+	/* one that the glue knows better, until something new is mapped */
+	nb_slot_set_stack(s, MID, MID + 8192);
+	assert_true(nb_slot_knows_sp(s, MID + 8191));
+	assert_false(nb_slot_knows_sp(s, MID + 8192));
+	nb_slots_forget_stacks(MID + 8192, 2 * MID);
+	assert_true(nb_slot_knows_sp(s, MID));
+	nb_slots_forget_stacks(MID - 4096, MID + 4096);
+	assert_false(nb_slot_knows_sp(s, MID));
+	nb_slot_for_sp(MID, &fresh);
+	assert_true(fresh && nb_slot_knows_sp(s, MID));
 	/* the very ends of the address space */
 	assert_ptr_equal(nb_slot_for_sp(0, &fresh), s);
 	assert_true(fresh && nb_slot_knows_sp(s, 0));
