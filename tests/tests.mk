@@ -8,6 +8,7 @@
 #                       include a header of lib/
 # integration/prog_*.c, numa/prog_*.c
 #                       plain programs for the scripts: know nothing of numabal
+# torture/              one plain program of all its .c files
 # */test_*.sh           run as they are
 # compat/cases/*.sh     real programs, run by compat/run.sh
 
@@ -23,7 +24,8 @@ INTEG_INNER := $(patsubst %.c,$(O)/%,$(sort $(shell grep -ls \
 INTEG := $(call names,tests/integration/test_*.c)
 PROGS := $(call names,tests/integration/prog_*.c tests/numa/prog_*.c)
 NUMA := $(call names,tests/numa/test_*.c)
-PRODUCTS += $(UNIT) $(SIM) $(INTEG) $(PROGS) $(NUMA)
+TORTURE := $(O)/tests/torture/torture
+PRODUCTS += $(UNIT) $(SIM) $(INTEG) $(PROGS) $(NUMA) $(TORTURE)
 
 $(UNIT): $(O)/%: $(OBJ)/%.o $(call helpers,tests/unit) $(LIB_A)
 	$(call link,-lcmocka)
@@ -37,6 +39,8 @@ $(filter-out $(INTEG_INNER),$(INTEG)): $(O)/%: $(OBJ)/%.o \
 $(NUMA): $(O)/%: $(OBJ)/%.o $(LIB_LINK)
 	$(call link,$(call link_so,../..))
 $(PROGS): $(O)/%: $(OBJ)/%.o
+	$(call link)
+$(TORTURE): $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/torture/*.c)))
 	$(call link)
 
 # What the tests are told: BUILD and the folder of its products.
@@ -65,6 +69,9 @@ check-compat: all ## real programs, balanced and not: CASES="redis nginx"
 	@NB_OUT='$(CURDIR)/$(O)' tests/compat/run.sh $(CASES)
 compat-deps: ## install the programs that check-compat runs
 	@tools/deps.sh compat
+check-torture: all ## every kind of system call, armed, for TORTURE_S=60 s
+	$(run) tests/torture/run.sh
+.PHONY: check-torture
 
 asan: ## build and check with address and undefined-behaviour sanitizers
 	+@$(MAKE) --no-print-directory BUILD=asan check
