@@ -29,6 +29,10 @@ echo "## a hint fault against a bare loop of mprotect and SIGSEGV"
 "$build/bench/bench_fault" "${ROUNDS:-101}"
 
 echo
+echo "## system calls and start-up, guarded against alone (limit of the ratio)"
+"$build/bench/bench_guard" "$build/numabal" "${GUARD_ROUNDS:-15}"
+
+echo
 echo "## start-up: true, alone and under numabal run (microseconds)"
 true=$(type -P true) # not the shell's own
 alone=() under=()

@@ -40,6 +40,20 @@
 /* The red zone, which the stub skipped, the return address, rbp. */
 #define SITE_SP (128 + 8 + 8)
 
+/* struct nb_slot, its first call, and what makes an end unusual: guard.c */
+#define SLOT_STACK_LO 16
+#define SLOT_STACK_HI 24
+#define SLOT_DEPTH 64
+#define SLOT_OVERFLOW 72
+#define CALL_SP 80
+#define CALL_FLAGS 88
+#define CALL_NR_RANGES 92
+#define CALL_START 96
+#define CALL_END 104
+#define CALL_NR 224
+#define CALL_BYTES 272
+#define CALL_SLOW (4 + 8 + 16)
+
 /* Below rbp: address of the site, address of struct nb_regs, the struct. */
 #define SLOT_SITE -8
 #define SLOT_REGS -16
@@ -50,11 +64,120 @@
 	.hidden nb_guard_enter_slow
 	.hidden nb_guard_leave
 	.hidden nb_guard_leave_slow
+	.hidden nb_guard_shared_children
+	.hidden nb_guard_quick
+	.hidden nb_nr_armed
+	.hidden nb_slot_guess
 	.hidden nb_guard_xsave_mask
 	.hidden nb_guard_xsave_bytes
 	.hidden nb_guard_xsave_compact
 
-	.macro GUARD_ENTRY name, fast, slow
+/*
+ * The two quick ways for what is usual.  Nothing is saved but what they use,
+ * below the stack pointer, where signal handlers leave 128 bytes alone.  In
+ * whatever case they go on behind with all registers as they were, and
+ * whatever they have written then does no harm.
+ *
+ * enter: a thread on its usual stack and with no call in flight makes a call
+ * of nb_guard_quick: rsi is its only memory, rdx how much of it.  Nothing is
+ * armed.  As nb_call_push() and nb_call_publish().
+ */
+	.macro QUICK_ENTER
+	cmpq	$0, nb_nr_armed(%rip)
+	jne	9f
+	cmp	$63, %rax
+	ja	9f
+	mov	%rdi, -24(%rsp)
+	mov	%r8, -32(%rsp)
+	mov	nb_guard_quick(%rip), %rdi
+	bt	%rax, %rdi
+	jnc	8f
+	cmpl	$0, nb_guard_shared_children(%rip)
+	jne	8f
+	mov	nb_slot_guess@gottpoff(%rip), %rdi
+	mov	%fs:(%rdi), %rdi
+	test	%rdi, %rdi
+	je	8f
+	lea	SITE_SP - 8(%rsp), %r8
+	cmp	SLOT_STACK_LO(%rdi), %r8
+	jb	8f
+	cmp	SLOT_STACK_HI(%rdi), %r8
+	jae	8f
+	cmpl	$0, SLOT_DEPTH(%rdi)
+	jne	8f
+	cmpq	$0, SLOT_OVERFLOW(%rdi)
+	jne	8f
+	mov	%r8, CALL_SP(%rdi)
+	movl	$1, SLOT_DEPTH(%rdi)
+	cmp	CALL_SP(%rdi), %r8
+	jne	8f
+	movq	$0, CALL_FLAGS(%rdi) /* and nr_ranges */
+	mov	%rax, CALL_NR(%rdi) /* and hook: none */
+	test	%rsi, %rsi
+	je	8f
+	mov	%rsi, %r8
+	mov	%rsi, CALL_START(%rdi)
+	add	%rdx, %r8
+	jc	8f
+	mov	%r8, CALL_END(%rdi)
+	movl	$1, CALL_NR_RANGES(%rdi)
+	cmpq	$0, nb_nr_armed(%rip)
+	jne	8f
+	mov	-24(%rsp), %rdi
+	mov	-32(%rsp), %r8
+	ret
+8:
+	mov	-24(%rsp), %rdi
+	mov	-32(%rsp), %r8
+9:
+	.endm
+
+/*
+ * leave: the call's entry is the top one and nobody wants to know of its end.
+ * The depth is stored as it was read, less one: see inflight.c, point 6.
+ */
+	.macro QUICK_LEAVE
+	cmp	$-14, %rax /* -EFAULT */
+	je	9f
+	cmpl	$0, nb_guard_shared_children(%rip)
+	jne	9f
+	mov	%rax, -24(%rsp)
+	mov	%rdx, -32(%rsp)
+	mov	%rdi, -40(%rsp)
+	mov	nb_slot_guess@gottpoff(%rip), %rdi
+	mov	%fs:(%rdi), %rdi
+	test	%rdi, %rdi
+	je	8f
+	lea	SITE_SP - 8(%rsp), %rax
+	cmp	SLOT_STACK_LO(%rdi), %rax
+	jb	8f
+	cmp	SLOT_STACK_HI(%rdi), %rax
+	jae	8f
+	mov	SLOT_DEPTH(%rdi), %edx
+	sub	$1, %edx
+	jb	8f
+	mov	%rdx, -48(%rsp)
+	imul	$CALL_BYTES, %rdx, %rdx
+	cmp	CALL_SP(%rdi, %rdx), %rax
+	jne	8f
+	testl	$CALL_SLOW, CALL_FLAGS(%rdi, %rdx)
+	jne	8f
+	cmpq	$0, SLOT_OVERFLOW(%rdi)
+	jne	8f
+	mov	-48(%rsp), %edx
+	mov	%edx, SLOT_DEPTH(%rdi)
+	mov	-24(%rsp), %rax
+	mov	-32(%rsp), %rdx
+	mov	-40(%rsp), %rdi
+	ret
+8:
+	mov	-24(%rsp), %rax
+	mov	-32(%rsp), %rdx
+	mov	-40(%rsp), %rdi
+9:
+	.endm
+
+	.macro GUARD_ENTRY name, fast, slow, quick
 	.globl \name
 	.hidden \name
 	.type \name, @function
@@ -65,6 +188,7 @@
 	.cfi_def_cfa %rsp, SITE_SP - 8
 	.cfi_register %rip, %rcx
 	_CET_ENDBR
+	\quick
 	push	%rbp
 	.cfi_def_cfa_offset SITE_SP
 	.cfi_offset %rbp, -SITE_SP
@@ -150,8 +274,10 @@
 	.size \name, . - \name
 	.endm
 
-	GUARD_ENTRY nb_guard_enter_entry, nb_guard_enter, nb_guard_enter_slow
-	GUARD_ENTRY nb_guard_leave_entry, nb_guard_leave, nb_guard_leave_slow
+	GUARD_ENTRY nb_guard_enter_entry, nb_guard_enter, nb_guard_enter_slow, \
+		QUICK_ENTER
+	GUARD_ENTRY nb_guard_leave_entry, nb_guard_leave, nb_guard_leave_slow, \
+		QUICK_LEAVE
 
 /* long nb_guard_copy(void *to, const void *from, uint64_t bytes) */
 	.globl nb_guard_copy, nb_guard_copy_begin

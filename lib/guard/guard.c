@@ -32,6 +32,26 @@
 
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
+/* As entry.S has it. */
+#define SLOT_AT(field, at)                                                     \
+	_Static_assert(offsetof(struct nb_slot, field) == (at), "entry.S")
+SLOT_AT(stack_lo, 16);
+SLOT_AT(stack_hi, 24);
+SLOT_AT(calls.depth, 64);
+SLOT_AT(calls.overflow, 72);
+SLOT_AT(calls.call[0].sp, 80);
+SLOT_AT(calls.call[0].flags, 88);
+SLOT_AT(calls.call[0].nr_ranges, 92);
+SLOT_AT(calls.call[0].range[0].start, 96);
+SLOT_AT(calls.call[0].range[0].end, 104);
+SLOT_AT(calls.call[0].nr, 224);
+SLOT_AT(calls.call[0].hook, 228);
+_Static_assert(sizeof(struct nb_call) == 272 && NB_HOOK_NONE == 0, "entry.S");
+
+/* What only the slow half of leave can do. */
+#define SLOW_END (NB_CALL_HOOK | NB_CALL_REWRITTEN | NB_CALL_EMULATED)
+_Static_assert(SLOW_END == 4 + 8 + 16, "entry.S");
+
 #define NEW_STACK (1ULL << 63) /* in nb_regs.site, between the two halves */
 /* What the guard needs of a stack, vector state included. */
 #define STACK_BYTES 32768ULL
@@ -41,6 +61,9 @@ __thread struct nb_regs *nb_guard_active_regs
 	__attribute__((tls_model("initial-exec")));
 
 _Atomic uint32_t nb_guard_shared_children;
+
+/* Bit NR: a call for the quick way in of entry.S, while the guard is on. */
+_Atomic uint64_t nb_guard_quick;
 
 static const struct nb_sys *sys;
 static const struct nb_guard_ops *ops;
@@ -93,6 +116,16 @@ void nb_guard_note_fork(void)
 		atomic_store(not_forked, 1);
 }
 
+/* arg[1], as many bytes as arg[2] says, and nothing else. */
+static bool is_quick(const struct nb_sysclass *k)
+{
+	const struct nb_arg *a = &k->arg[0];
+
+	return k->hook == NB_HOOK_NONE && a->kind == NB_ARG_BUF &&
+	       a->ptr == 1 && a->len == 2 && !a->size &&
+	       k->arg[1].kind == NB_ARG_END;
+}
+
 /**
  * nb_guard_on() - publish ranges and keep them accessible, or no longer
  * @yes: false only when nothing will be armed any more.
@@ -101,6 +134,12 @@ void nb_guard_note_fork(void)
  */
 void nb_guard_on(bool yes)
 {
+	uint64_t quick = 0;
+
+	for (uint64_t nr = 0; yes && nr < 64; nr++)
+		if (is_quick(nb_sysclass(nr)))
+			quick |= 1ULL << nr;
+	atomic_store(&nb_guard_quick, quick);
 	atomic_store(&on, yes);
 }
 
@@ -208,28 +247,17 @@ static struct nb_call *push(struct nb_slot *slot, const struct nb_regs *r)
 		atomic_load_explicit(&slot->alt_end, memory_order_relaxed));
 }
 
-/**
- * nb_guard_enter() - a system call is about to be made
- * @r: the registers at the site.
- *
- * Context: any thread; no libc, no vector registers.
- * Return: true: nb_guard_enter_slow() must follow.
- */
-bool nb_guard_enter(struct nb_regs *r)
+static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
 {
-	const struct nb_sysclass *k = nb_sysclass(r->rax);
 	bool new_stack = false, opaque = false;
 	struct nb_slot *slot;
 	struct nb_call *call;
 
-	r->rax = (uint32_t)r->rax; /* hooks compare; the kernel looks no more */
-	if (k->arg[0].kind == NB_ARG_END && k->hook == NB_HOOK_NONE)
-		return false;
-	if (!nb_guard_is_on() && k->hook == NB_HOOK_NONE)
-		return false;
 	if (shared_child())
 		return k->hook == NB_HOOK_PROCESS || k->hook == NB_HOOK_SIGNAL;
-	slot = nb_slot_for_sp(r->sp, &new_stack);
+	slot = nb_slot_usual(r->sp);
+	if (nb_unlikely(!slot))
+		slot = nb_slot_for_sp(r->sp, &new_stack);
 	if (nb_unlikely(!slot))
 		return nb_guard_is_on();
 	if (nb_unlikely(new_stack))
@@ -248,6 +276,24 @@ bool nb_guard_enter(struct nb_regs *r)
 		disarm_published(k, r, call);
 	}
 	return opaque || k->hook != NB_HOOK_NONE || new_stack;
+}
+
+/**
+ * nb_guard_enter() - a system call is about to be made
+ * @r: the registers at the site.
+ *
+ * Context: any thread; no libc, no vector registers.
+ * Return: true: nb_guard_enter_slow() must follow.
+ */
+bool nb_guard_enter(struct nb_regs *r)
+{
+	const struct nb_sysclass *k = nb_sysclass(r->rax);
+
+	r->rax = (uint32_t)r->rax; /* hooks compare; the kernel looks no more */
+	if (k->hook == NB_HOOK_NONE &&
+	    (k->arg[0].kind == NB_ARG_END || !nb_guard_is_on()))
+		return false;
+	return enter(r, k);
 }
 
 static void keep_args(struct nb_call *call, const struct nb_regs *r)
@@ -351,29 +397,32 @@ void nb_guard_enter_slow(struct nb_regs *r)
  */
 bool nb_guard_leave(struct nb_regs *r)
 {
-	const uint32_t slow =
-		NB_CALL_HOOK | NB_CALL_REWRITTEN | NB_CALL_EMULATED;
 	bool new_stack = false;
 	struct nb_slot *slot;
 	struct nb_call *call;
+	uint32_t i;
 
 	if (shared_child())
 		return false;
-	slot = nb_slot_for_sp(r->sp, &new_stack);
+	slot = nb_slot_usual(r->sp);
+	if (nb_unlikely(!slot))
+		slot = nb_slot_for_sp(r->sp, &new_stack);
 	if (nb_unlikely(!slot))
 		return forked_child();
-	call = nb_call_find(&slot->calls, r->sp);
-	if (!call) {
+	i = nb_call_index(&slot->calls, r->sp);
+	if (!i) {
 		/* A thread's first steps, in the middle of clone(2). */
 		if (!new_stack)
 			return forked_child();
 		r->site |= NEW_STACK;
 		return true;
 	}
+	call = &slot->calls.call[i - 1];
 	if (nb_unlikely(r->rax == (uint64_t)-EFAULT) ||
-	    (atomic_load_explicit(&call->flags, memory_order_relaxed) & slow))
+	    (atomic_load_explicit(&call->flags, memory_order_relaxed) &
+	     SLOW_END))
 		return true;
-	nb_call_pop(&slot->calls, r->sp);
+	nb_call_pop_index(&slot->calls, i);
 	return false;
 }
 

@@ -48,6 +48,7 @@ extern __thread struct nb_regs *nb_guard_active_regs
 	__attribute__((tls_model("initial-exec")));
 /* Children that may share our memory: counted by guard_process.c. */
 extern _Atomic uint32_t nb_guard_shared_children;
+extern _Atomic uint64_t nb_guard_quick; /* read by entry.S */
 
 int nb_guard_init(const struct nb_sys *sys, const struct nb_guard_ops *ops);
 void nb_guard_on(bool on); /* ranges are published and disarmed */

@@ -56,14 +56,16 @@
 	[nr] = {#name, NB_HOOK_##hook, {__VA_ARGS__}},
 
 #if defined(__x86_64__)
-static const struct nb_sysclass classes[] = {
+const struct nb_sysclass nb_sysclass_table[] = {
 #include "syscalls.def"
 };
 #else
-static const struct nb_sysclass classes[1];
+const struct nb_sysclass nb_sysclass_table[1];
 #endif
 
-static const struct nb_sysclass unknown = {"unknown", NB_HOOK_NONE, {OPAQUE}};
+const struct nb_sysclass nb_sysclass_unknown = {
+	"unknown", NB_HOOK_NONE, {OPAQUE}};
+const uint32_t nb_sysclass_nr = nb_array_size(nb_sysclass_table);
 
 /* Elements of a vector that are read at a time. */
 #define IOV_PER_READ 8U
@@ -78,23 +80,7 @@ static const struct nb_sysclass unknown = {"unknown", NB_HOOK_NONE, {OPAQUE}};
  */
 int nb_sysclass_count(void)
 {
-	return (int)nb_array_size(classes);
-}
-
-/**
- * nb_sysclass() - what is known of a system call
- * @nr: its number
- *
- * Context: Anywhere; general registers only.
- * Return: its class; one that is opaque for what nobody knows.
- */
-const struct nb_sysclass *nb_sysclass(uint64_t nr)
-{
-	uint32_t low = (uint32_t)nr; /* all that the kernel looks at */
-
-	if (nb_unlikely(low >= nb_array_size(classes) || !classes[low].name))
-		return &unknown;
-	return &classes[low];
+	return (int)nb_array_size(nb_sysclass_table);
 }
 
 /**
@@ -320,8 +306,18 @@ bool nb_syscall_ranges(const struct nb_sysclass *k, const struct nb_regs *r,
 		       struct nb_call *call)
 {
 	struct publisher p = {{publish}, call};
-	bool opaque = nb_syscall_each_range(k, r, &p.sink);
+	uint64_t start, end;
+	bool opaque = false;
 
+	for (int i = 0; i < NB_SYSCALL_ARGS && k->arg[i].kind != NB_ARG_END;
+	     i++)
+		if (nb_arg_is_simple(&k->arg[i])) {
+			nb_arg_simple_range(&k->arg[i], r, &start, &end);
+			if (end)
+				nb_call_publish(call, start, end - start);
+		} else {
+			opaque |= add_arg(&k->arg[i], r, &p.sink);
+		}
 	if (nb_unlikely(opaque))
 		/* release: after what was stored before, as in inflight.c */
 		atomic_store_explicit(

@@ -80,7 +80,42 @@ struct nb_sysclass {
 	struct nb_arg arg[NB_SYSCALL_ARGS];
 };
 
-const struct nb_sysclass *nb_sysclass(uint64_t nr);
+extern const struct nb_sysclass nb_sysclass_table[]
+	__attribute__((visibility("hidden")));
+extern const struct nb_sysclass nb_sysclass_unknown
+	__attribute__((visibility("hidden")));
+extern const uint32_t nb_sysclass_nr __attribute__((visibility("hidden")));
+
+/* What is known of call @nr; a class that is opaque for what nobody knows. */
+static inline const struct nb_sysclass *nb_sysclass(uint64_t nr)
+{
+	uint32_t low = (uint32_t)nr; /* all that the kernel looks at */
+
+	if (nb_unlikely(low >= nb_sysclass_nr || !nb_sysclass_table[low].name))
+		return &nb_sysclass_unknown;
+	return &nb_sysclass_table[low];
+}
+
+/* Without a jump through a table: most arguments are of these kinds. */
+static inline bool nb_arg_is_simple(const struct nb_arg *a)
+{
+	return a->kind == NB_ARG_BUF || a->kind == NB_ARG_FIX;
+}
+
+/* The memory of such an argument; empty if its pointer is NULL. */
+static inline void nb_arg_simple_range(const struct nb_arg *a,
+				       const struct nb_regs *r, uint64_t *start,
+				       uint64_t *end)
+{
+	uint64_t n = a->kind == NB_ARG_BUF ? r->arg[a->len] : 0;
+
+	*start = r->arg[a->ptr];
+	n = n + a->size < n ? UINT64_MAX : n + a->size;
+	*end = *start + n < n ? UINT64_MAX : *start + n;
+	if (!*start)
+		*end = 0;
+}
+
 bool nb_sysclass_is_plain(uint64_t nr); /* no memory, no hook */
 int nb_sysclass_count(void);		/* numbers below it are in the table */
 bool nb_syscall_ranges(const struct nb_sysclass *k, const struct nb_regs *r,

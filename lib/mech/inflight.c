@@ -112,22 +112,6 @@ struct nb_call *nb_call_push(struct nb_call_stack *s, uint64_t sp,
 }
 
 /**
- * nb_call_find() - the entry of a call that returns
- * @s: the calling thread's stack.
- * @sp: the stack pointer at its site.
- *
- * Context: the stack's thread; general registers only.
- * Return: the entry, or NULL if it never had one.
- */
-struct nb_call *nb_call_find(struct nb_call_stack *s, uint64_t sp)
-{
-	for (uint32_t i = get(&s->depth); i > 0; i--)
-		if (get(&s->call[i - 1].sp) == sp)
-			return &s->call[i - 1];
-	return NULL;
-}
-
-/**
  * nb_call_pop() - a call has returned
  * @s: the calling thread's stack.
  * @sp: the stack pointer at its site.
@@ -138,18 +122,14 @@ struct nb_call *nb_call_find(struct nb_call_stack *s, uint64_t sp)
  */
 void nb_call_pop(struct nb_call_stack *s, uint64_t sp)
 {
-	struct nb_call *call = nb_call_find(s, sp);
+	uint32_t i = nb_call_index(s, sp);
 
-	in_order();
-	if (nb_likely(call)) {
-		put(&s->depth, (uint32_t)(call - s->call));
-		in_order();
-		if (nb_unlikely(get(&s->overflow)))
-			put(&s->overflow, 0);
+	if (nb_likely(i)) {
+		nb_call_pop_index(s, i);
 	} else if (get(&s->overflow) == sp) {
 		put(&s->overflow, 0);
+		in_order();
 	}
-	in_order();
 }
 
 /**

@@ -63,9 +63,41 @@ struct nb_call_stack {
 
 struct nb_call *nb_call_push(struct nb_call_stack *s, uint64_t sp,
 			     uint64_t alt_start, uint64_t alt_end);
-struct nb_call *nb_call_find(struct nb_call_stack *s, uint64_t sp);
 void nb_call_pop(struct nb_call_stack *s, uint64_t sp);
 void nb_call_publish(struct nb_call *call, uint64_t start, uint64_t len);
+
+/*
+ * The index + 1 of the entry of a call that returns; 0 if it never had one.
+ * @sp: the stack pointer at its site.  For the stack's thread.
+ */
+static inline uint32_t nb_call_index(struct nb_call_stack *s, uint64_t sp)
+{
+	uint32_t i = atomic_load_explicit(&s->depth, memory_order_relaxed);
+
+	while (i && atomic_load_explicit(&s->call[i - 1].sp,
+					 memory_order_relaxed) != sp)
+		i--;
+	return i;
+}
+
+static inline struct nb_call *nb_call_find(struct nb_call_stack *s, uint64_t sp)
+{
+	uint32_t i = nb_call_index(s, sp);
+
+	return i ? &s->call[i - 1] : NULL;
+}
+
+/* A call has returned whose nb_call_index() was @i, not 0. */
+static inline void nb_call_pop_index(struct nb_call_stack *s, uint32_t i)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&s->depth, i - 1, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (nb_unlikely(
+		    atomic_load_explicit(&s->overflow, memory_order_relaxed)))
+		atomic_store_explicit(&s->overflow, 0, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+}
 
 static inline bool nb_call_overlaps(const struct nb_call *call, uint64_t start,
 				    uint64_t end)

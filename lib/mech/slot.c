@@ -44,7 +44,9 @@ static struct nb_slot_totals ended; /* (D) */
 /* Where a thread id was put last: a guess that saves a search. */
 static _Atomic uint16_t guess[NB_MAX_SLOTS]; /* (A) index + 1 */
 
-static __thread struct nb_slot *self __attribute__((tls_model("initial-exec")));
+/* (T) who we probably are; see above. */
+__thread struct nb_slot *nb_slot_guess
+	__attribute__((tls_model("initial-exec")));
 
 /**
  * nb_slots_init() - use @table for all slots
@@ -182,8 +184,8 @@ struct nb_slot *nb_slot_self(void)
 {
 	int tid, i;
 
-	if (nb_likely(self))
-		return self;
+	if (nb_likely(nb_slot_guess))
+		return nb_slot_guess;
 	if (!slots)
 		return NULL;
 	tid = (int)nb_sys_gettid();
@@ -198,8 +200,8 @@ struct nb_slot *nb_slot_self(void)
 	}
 	if (i < 0)
 		return NULL;
-	self = &slots[i];
-	return self;
+	nb_slot_guess = &slots[i];
+	return nb_slot_guess;
 }
 
 /* The slot of thread @tid, which has come here with somebody else's pointer. */
@@ -278,7 +280,7 @@ void nb_slots_forget_stacks(uint64_t start, uint64_t end)
 
 static struct nb_slot *for_sp_slowly(uint64_t sp, bool *new_stack)
 {
-	struct nb_slot *s = self;
+	struct nb_slot *s = nb_slot_guess;
 	pid_t pid = atomic_load_explicit(&owner, memory_order_relaxed);
 	int tid;
 
@@ -311,7 +313,7 @@ static struct nb_slot *for_sp_slowly(uint64_t sp, bool *new_stack)
  */
 struct nb_slot *nb_slot_for_sp(uint64_t sp, bool *new_stack)
 {
-	struct nb_slot *s = self;
+	struct nb_slot *s = nb_slot_guess;
 
 	if (new_stack)
 		*new_stack = false;
@@ -332,7 +334,7 @@ struct nb_slot *nb_slot_for_sp(uint64_t sp, bool *new_stack)
  */
 void nb_slot_share_tls(void)
 {
-	struct nb_slot *s = self;
+	struct nb_slot *s = nb_slot_guess;
 
 	if (!s)
 		return;
@@ -360,7 +362,7 @@ void nb_slots_set_owner(pid_t pid)
  */
 struct nb_slot *nb_slot_self_existing(void)
 {
-	return self;
+	return nb_slot_guess;
 }
 
 /**
@@ -492,6 +494,6 @@ void nb_slots_after_fork(void)
 	for (int i = 0; slots && i < used; i++)
 		nb_slot_release(i);
 	memset(&ended, 0, sizeof(ended));
-	self = NULL;
+	nb_slot_guess = NULL;
 	atomic_store(&nr_used, 0);
 }

@@ -67,6 +67,8 @@ int nb_slots_used(void);
 struct nb_slot *nb_slot_self(void);
 struct nb_slot *nb_slot_self_existing(void);
 struct nb_slot *nb_slot_for_sp(uint64_t sp, bool *new_stack);
+extern __thread struct nb_slot *nb_slot_guess
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 void nb_slot_share_tls(void);
 void nb_slot_set_stack(struct nb_slot *slot, uint64_t lo, uint64_t hi);
 void nb_slots_forget_stacks(uint64_t start, uint64_t end);
@@ -102,6 +104,20 @@ static inline bool nb_slot_knows_sp(const struct nb_slot *s, uint64_t sp)
 	if (nb_likely(hi && sp - lo < hi - lo))
 		return true;
 	return !s->tls_shared && nb_slot_on_alt(s, sp);
+}
+
+/* nb_slot_for_sp(), when it is the thread's usual stack; or NULL: ask that. */
+static inline struct nb_slot *nb_slot_usual(uint64_t sp)
+{
+	struct nb_slot *s = nb_slot_guess;
+
+	if (nb_likely(s &&
+		      sp >= atomic_load_explicit(&s->stack_lo,
+						 memory_order_relaxed) &&
+		      sp < atomic_load_explicit(&s->stack_hi,
+						memory_order_relaxed)))
+		return s;
+	return NULL;
 }
 
 #endif /* NB_SLOT_H */

@@ -20,6 +20,10 @@
 /* No vector registers, as the real ones: entry.S relies on it. */
 #define FAST __attribute__((target("general-regs-only")))
 
+/* guard.c is not in these programs: no call is quick. */
+_Atomic uint64_t nb_guard_quick;
+_Atomic uint32_t nb_guard_shared_children;
+
 /* Made by the linker: the section's name is one of C. */
 extern const uint8_t __start_guarded[], __stop_guarded[];
 
