@@ -260,14 +260,14 @@ static void test_as_the_c_functions(void **state)
 /* Its parent's slot is nothing to it. */
 static void test_child_that_shares_memory(void **state)
 {
-	struct trip t = {SYS_read, 1, 0x10000, 64, 2, 3, 4, 5, 0};
+	static struct trip t = {SYS_read, 1, 0x10000, 64, 2, 3, 4, 5, 0};
 	int status;
 	pid_t pid;
 
 	(void)state;
 	memset(&slot->calls, 0, sizeof(slot->calls));
 	atomic_store(&nb_guard_shared_children, 1);
-	pid = fork();
+	pid = vfork();
 	if (!pid) {
 		trip(&t, nb_guard_enter_entry);
 		if (atomic_load(&slot->calls.depth))
