@@ -17,10 +17,13 @@
 #include "guard_signal.h"
 #include "guard_task.h"
 #include "hooks.h"
+#include "mech/affinity.h"
+#include "mech/fault_ring.h"
 #include "mech/slot.h"
 #include "nb.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 /* What leave() has to undo; kept in aux[0], with its state behind it. */
@@ -180,4 +183,30 @@ void nb_guard_process_shared(struct nb_regs *r)
 	}
 	nb_hook_exec_begin();
 	nb_signal_exec_begin(&ignored);
+}
+
+/**
+ * nb_guard_process_leaving() - a thread ends here: the next may have its slot
+ * @slot: the calling thread's.
+ * @call: its exit(2).
+ *
+ * Unless something has to stay published until the kernel is done with it, or
+ * numabald has not looked at all yet.
+ *
+ * Context: the thread itself; the last of our code that it runs.
+ */
+void nb_guard_process_leaving(struct nb_slot *slot, const struct nb_call *call)
+{
+	const stack_t none = {.ss_flags = SS_DISABLE};
+
+	/* The head of the list of robust mutexes is never armed. */
+	if (atomic_load(&call->nr_ranges) > 1 ||
+	    atomic_load(&call->flags) & NB_CALL_OPAQUE ||
+	    nb_fault_ring_fill(&slot->ring))
+		return;
+	/* Its alternate stack goes with the slot. */
+	if (nb_syscall6(SYS_sigaltstack, (long)&none, 0, 0, 0, 0, 0))
+		return;
+	nb_affinity_forget((int)(slot - nb_slot_at(0)));
+	nb_slot_give_up(slot);
 }

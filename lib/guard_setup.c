@@ -78,6 +78,7 @@ static void on_no_slot(void)
 static struct nb_guard_ops ops = {
 	.hole = on_hole,
 	.no_slot = on_no_slot,
+	.leaving = nb_guard_process_leaving,
 	.opaque = on_opaque,
 	.stack = on_stack,
 	.forked = nb_guard_process_forked,

@@ -386,6 +386,8 @@ void nb_guard_enter_slow(struct nb_regs *r)
 			run_enter_hook(call, r);
 	}
 	nb_guard_active_regs = outer;
+	if (call && call->nr == SYS_exit && ops->leaving)
+		ops->leaving(slot, call);
 }
 
 /**

@@ -34,6 +34,8 @@ struct nb_guard_ops {
 	void (*opaque)(void);
 	/* A thread of this process found no slot. */
 	void (*no_slot)(void);
+	/* exit(2) is all that the thread will do: the last look at its slot. */
+	void (*leaving)(struct nb_slot *slot, const struct nb_call *call);
 	/* The thread is new, or runs on a stack that is: @sp is in it. */
 	void (*stack)(struct nb_slot *slot, uint64_t sp);
 	/* A forked child has come back on a stack of its own. */

@@ -14,8 +14,9 @@
  * 1. A slot with tid > 0 is written only by that thread (its ring's head, its
  *    counters, its calls) until numabald has seen that the thread does not
  *    exist.
- * 2. A slot is given back only by numabald, or by a forked child for the
- *    threads that it does not have; at once by who has just taken it.
+ * 2. A slot is given back only by numabald, by its thread as the last thing
+ *    that it does, or by a forked child for the threads that it does not have;
+ *    at once by who has just taken it.  Its counters only grow then.
  * 3. Taking a slot needs no lock: handler code does it.
  * 4. [stack_lo, stack_hi) of a slot holds no stack of another thread that
  *    shares the TLS block.
@@ -31,9 +32,15 @@
 /* Slots that are searched twice for each thread, once a second. */
 #define SEARCH_MAX 256
 
-static struct nb_slot *slots;	       /* (I) NB_MAX_SLOTS of them */
-static _Atomic int nr_used;	       /* (A) slots ever used */
-static _Atomic uint32_t next_task = 1; /* (A) */
+static struct nb_slot *slots; /* (I) NB_MAX_SLOTS of them */
+/*
+ * Whose each slot is.  0: free; > 0: taken by that thread; < 0: numabald found
+ * a thread of that id, which has not come by itself yet.  Side by side: each
+ * new thread searches them.
+ */
+static _Atomic int32_t tids[NB_MAX_SLOTS]; /* (A) */
+static _Atomic int nr_used;		   /* (A) slots ever used */
+static _Atomic uint32_t next_task = 1;	   /* (A) */
 
 /* How much around a stack pointer is taken for the same stack. */
 #define STACK_BYTES (1ULL << 20)
@@ -57,6 +64,35 @@ __thread struct nb_slot *nb_slot_guess
 void nb_slots_init(struct nb_slot *table)
 {
 	slots = table;
+	for (int i = 0; i < NB_MAX_SLOTS; i++)
+		atomic_store_explicit(&tids[i], 0, memory_order_relaxed);
+}
+
+/**
+ * nb_slot_tid_word() - whose a slot is
+ * @index: which.
+ *
+ * Context: any thread, signal handler.
+ * Return: 0: nobody's; > 0: that thread's; < 0: a thread's of that id that has
+ * not come by itself yet.
+ */
+_Atomic int32_t *nb_slot_tid_word(int index)
+{
+	return &tids[index];
+}
+
+/**
+ * nb_slot_tid() - the thread of a slot
+ * @s: the slot.
+ *
+ * Context: any thread, signal handler.
+ * Return: its id; 0: the slot is free.
+ */
+int nb_slot_tid(const struct nb_slot *s)
+{
+	int tid = atomic_load_explicit(&tids[s - slots], memory_order_acquire);
+
+	return tid < 0 ? -tid : tid;
 }
 
 /**
@@ -102,15 +138,14 @@ static _Atomic uint16_t *guess_of(int tid)
 static int take_free(int tid)
 {
 	for (int i = 0; i < NB_MAX_SLOTS; i++) {
-		struct nb_slot *s = &slots[i];
 		int zero = 0;
 
-		if (atomic_load_explicit(&s->tid, memory_order_relaxed))
+		if (atomic_load_explicit(&tids[i], memory_order_relaxed))
 			continue;
 		/* acq_rel: pairs with the release in nb_slot_release() */
-		if (!atomic_compare_exchange_strong(&s->tid, &zero, tid))
+		if (!atomic_compare_exchange_strong(&tids[i], &zero, tid))
 			continue;
-		atomic_store(&s->task, atomic_fetch_add(&next_task, 1));
+		atomic_store(&slots[i].task, atomic_fetch_add(&next_task, 1));
 		atomic_store_explicit(guess_of(tid), (uint16_t)(i + 1),
 				      memory_order_relaxed);
 		raise_used(i);
@@ -131,11 +166,10 @@ static int find(int tid)
 	int i = guessed(tid), used = nb_slots_used();
 
 	if (i >= 0 &&
-	    atomic_load_explicit(&slots[i].tid, memory_order_acquire) == tid)
+	    atomic_load_explicit(&tids[i], memory_order_acquire) == tid)
 		return i;
 	for (i = 0; i < used; i++)
-		if (atomic_load_explicit(&slots[i].tid, memory_order_acquire) ==
-		    tid)
+		if (atomic_load_explicit(&tids[i], memory_order_acquire) == tid)
 			return i;
 	return -1;
 }
@@ -159,14 +193,13 @@ static int take_once(int tid)
 {
 	int i = find(-tid), used, expected = -tid;
 
-	if (i < 0 ||
-	    !atomic_compare_exchange_strong(&slots[i].tid, &expected, tid))
+	if (i < 0 || !atomic_compare_exchange_strong(&tids[i], &expected, tid))
 		i = take_free(tid);
 	used = nb_slots_used();
 	for (int k = 0; i >= 0 && k < used; k++) {
-		if (k == i || atomic_load(&slots[k].tid) != tid)
+		if (k == i || atomic_load(&tids[k]) != tid)
 			continue;
-		atomic_store(&slots[i].tid, 0); /* nobody has used it */
+		atomic_store(&tids[i], 0); /* nobody has used it */
 		atomic_store_explicit(guess_of(tid), (uint16_t)(k + 1),
 				      memory_order_relaxed);
 		return k;
@@ -289,7 +322,8 @@ static struct nb_slot *for_sp_slowly(uint64_t sp, bool *new_stack)
 	tid = (int)nb_sys_gettid();
 	if (!s)
 		s = nb_slot_self();
-	else if (atomic_load_explicit(&s->tid, memory_order_relaxed) != tid)
+	else if (atomic_load_explicit(&tids[s - slots], memory_order_relaxed) !=
+		 tid)
 		s = slot_by_tid(tid);
 	if (s && new_stack && !nb_slot_on_alt(s, sp))
 		*new_stack = note_stack(s, sp);
@@ -479,7 +513,31 @@ void nb_slot_release(int index)
 	add_totals(&ended, s);
 	clear_slot(s);
 	/* release: pairs with the exchange in take_free() */
-	atomic_store_explicit(&s->tid, 0, memory_order_release);
+	atomic_store_explicit(&tids[index], 0, memory_order_release);
+}
+
+/**
+ * nb_slot_give_up() - a thread is done with its slot: the next may have it
+ * @s: the calling thread's.
+ *
+ * Without it each thread would find the slots of all that have ended since
+ * numabald looked last.
+ *
+ * Context: the thread itself, about to end.
+ * Return: false: it stays its slot until numabald sees that it is gone.
+ */
+bool nb_slot_give_up(struct nb_slot *s)
+{
+	if (s != self || s->tls_shared ||
+	    atomic_load_explicit(&s->ring.head, memory_order_relaxed) !=
+		    atomic_load_explicit(&s->ring.tail, memory_order_relaxed))
+		return false;
+	forget_calls(s);
+	atomic_store(&s->gone, 0);
+	self = NULL;
+	/* release: pairs with the exchange in take_free() */
+	atomic_store_explicit(&tids[s - slots], 0, memory_order_release);
+	return true;
 }
 
 /**

@@ -30,11 +30,6 @@ struct nb_fault_ring {
 };
 
 struct nb_slot {
-	/*
-	 * 0: free; > 0: taken by that thread; < 0: numabald found a thread
-	 * of that id, which has not come by itself yet.
-	 */
-	_Atomic int32_t tid;   /* (A) */
 	_Atomic uint32_t task; /* (A) unique to the thread's life */
 	_Atomic uint32_t gone; /* (A) the thread said that it ends */
 	uint32_t tls_shared;   /* (T) see nb_slot_share_tls() */
@@ -64,6 +59,8 @@ void nb_slots_totals(struct nb_slot_totals *sum);
 void nb_slots_init(struct nb_slot *table);
 struct nb_slot *nb_slot_at(int index);
 int nb_slots_used(void);
+int nb_slot_tid(const struct nb_slot *s);
+_Atomic int32_t *nb_slot_tid_word(int index);
 struct nb_slot *nb_slot_self(void);
 struct nb_slot *nb_slot_self_existing(void);
 struct nb_slot *nb_slot_for_sp(uint64_t sp, bool *new_stack);
@@ -77,14 +74,8 @@ bool nb_slots_may_touch(uint64_t start, uint64_t end);
 int nb_slot_note_found(pid_t tid);
 int nb_slot_find(pid_t tid);
 void nb_slot_release(int index);
+bool nb_slot_give_up(struct nb_slot *s);
 void nb_slots_after_fork(void);
-
-static inline int nb_slot_tid(const struct nb_slot *s)
-{
-	int tid = atomic_load_explicit(&s->tid, memory_order_acquire);
-
-	return tid < 0 ? -tid : tid;
-}
 
 static inline bool nb_slot_on_alt(const struct nb_slot *s, uint64_t sp)
 {

@@ -80,14 +80,14 @@ static void test_note_found(void **state)
 	/* found first, then it comes by: the same slot, the same task */
 	i = nb_slot_note_found(tid);
 	task = atomic_load(&nb_slot_at(i)->task);
-	assert_int_equal(atomic_load(&nb_slot_at(i)->tid), -tid);
+	assert_int_equal(atomic_load(nb_slot_tid_word(i)), -tid);
 	assert_int_equal(index_of(nb_slot_self()), i);
-	assert_int_equal(atomic_load(&nb_slot_at(i)->tid), tid);
+	assert_int_equal(atomic_load(nb_slot_tid_word(i)), tid);
 	assert_int_equal(atomic_load(&nb_slot_at(i)->task), task);
 	assert_int_equal(nb_slot_note_found(tid), i);
 	/* both at once made two: the one that was only noted goes */
 	j = nb_slot_note_found(NOBODY + 1);
-	atomic_store(&nb_slot_at(j)->tid, -tid);
+	atomic_store(nb_slot_tid_word(j), -tid);
 	assert_int_equal(nb_slot_note_found(tid), i);
 	assert_int_equal(nb_slot_tid(nb_slot_at(j)), 0);
 	assert_int_equal(nb_slot_find(tid), i);
@@ -124,7 +124,7 @@ static void test_tid_reused(void **state)
 	uint32_t task = atomic_load(&s->task);
 
 	(void)state;
-	atomic_store(&s->tid, tid);
+	atomic_store(nb_slot_tid_word(index_of(s)), tid);
 	atomic_store(&s->gone, 1);
 	assert_ptr_equal(nb_slot_self(), s);
 	assert_true(atomic_load(&s->task) != task);
@@ -170,7 +170,7 @@ static void test_exhausted(void **state)
 
 	(void)state;
 	for (int i = 0; i < NB_MAX_SLOTS - 1; i++)
-		atomic_store(&nb_slot_at(i)->tid, NOBODY + i);
+		atomic_store(nb_slot_tid_word(i), NOBODY + i);
 	assert_int_equal(nb_slot_note_found(NOBODY + 20000), NB_MAX_SLOTS - 1);
 	assert_int_equal(nb_slots_used(), NB_MAX_SLOTS);
 	assert_int_equal(nb_slot_note_found(NOBODY + 20001), -1);
@@ -272,7 +272,7 @@ static void test_shared_tls(void **state)
 	nb_slot_for_sp(10 * MID, &fresh);
 	assert_true(fresh);
 	/* as if we were another one: the kernel says tid, the slot does not */
-	atomic_store(&s->tid, NOBODY);
+	atomic_store(nb_slot_tid_word(index_of(s)), NOBODY);
 	other = nb_slot_for_sp(MID, &fresh);
 	assert_ptr_not_equal(other, s);
 	assert_int_equal(nb_slot_tid(other), tid);
@@ -285,7 +285,7 @@ static void test_shared_tls(void **state)
 	nb_slot_release(index_of(other));
 	assert_int_equal(nb_slot_note_found(tid), index_of(other));
 	assert_ptr_equal(nb_slot_for_sp(MID, &fresh), other);
-	assert_int_equal(atomic_load(&other->tid), tid);
+	assert_int_equal(atomic_load(nb_slot_tid_word(index_of(other))), tid);
 }
 
 /* What a thread leaves is not the next one's. */
@@ -308,7 +308,7 @@ static void test_calls_end(void **state)
 		nb_slots_after_fork();
 		if (again) {
 			atomic_store(&s->calls.depth, 1);
-			atomic_store(&s->tid, tid);
+			atomic_store(nb_slot_tid_word(index_of(s)), tid);
 			assert_ptr_equal(nb_slot_self(), s);
 		}
 		assert_false(nb_slot_on_alt(s, 8));
@@ -317,6 +317,31 @@ static void test_calls_end(void **state)
 		assert_false(nb_slots_may_touch(0, 0));
 		assert_ptr_equal(nb_slot_self(), s);
 	}
+}
+
+/* A thread that gives its slot up is not the owner of the next one's. */
+static void test_give_up(void **state)
+{
+	struct nb_slot *s = nb_slot_self();
+	struct nb_hint_fault f = {.addr = 1};
+	uint32_t task = atomic_load(&s->task);
+
+	(void)state;
+	atomic_store(&s->sp_seen, 1);
+	assert_true(nb_fault_ring_push(&s->ring, &f));
+	assert_false(nb_slot_give_up(s)); /* numabald has not seen it */
+	assert_true(nb_fault_ring_pop(&s->ring, &f));
+	assert_non_null(nb_call_push(&s->calls, 100, 0, 0));
+	assert_true(nb_slot_give_up(s));
+	assert_int_equal(nb_slot_tid(s), 0);
+	assert_int_equal(s->calls.depth, 0);
+	assert_null(nb_slot_self_existing());
+	assert_false(nb_slot_give_up(s)); /* nobody's */
+	assert_ptr_equal(nb_slot_self(), s);
+	assert_int_not_equal(atomic_load(&s->task), task);
+	assert_int_equal(s->sp_seen, 0);
+	s->tls_shared = 1;
+	assert_false(nb_slot_give_up(s)); /* the pointer is another's, too */
 }
 
 static void test_may_touch(void **state)
@@ -407,6 +432,7 @@ int main(void)
 		cmocka_unit_test_setup(test_not_the_owner, setup),
 		cmocka_unit_test_setup(test_shared_tls, setup),
 		cmocka_unit_test_setup(test_calls_end, setup),
+		cmocka_unit_test_setup(test_give_up, setup),
 		cmocka_unit_test_setup(test_may_touch, setup),
 		cmocka_unit_test_setup(test_thousand_threads, setup),
 	};
