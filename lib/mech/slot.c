@@ -528,13 +528,13 @@ void nb_slot_release(int index)
  */
 bool nb_slot_give_up(struct nb_slot *s)
 {
-	if (s != self || s->tls_shared ||
+	if (s != nb_slot_guess || s->tls_shared ||
 	    atomic_load_explicit(&s->ring.head, memory_order_relaxed) !=
 		    atomic_load_explicit(&s->ring.tail, memory_order_relaxed))
 		return false;
 	forget_calls(s);
 	atomic_store(&s->gone, 0);
-	self = NULL;
+	nb_slot_guess = NULL;
 	/* release: pairs with the exchange in take_free() */
 	atomic_store_explicit(&tids[s - slots], 0, memory_order_release);
 	return true;
