@@ -28,6 +28,7 @@ void nb_alone_leave(void);
 
 /* guard_setup.c */
 int nb_guard_setup(void);
+void nb_guard_check(void);
 bool nb_guarded(void);
 enum nb_tier nb_guard_tier(void);
 const struct nb_tier_choice *nb_guard_choice(void);

@@ -275,6 +275,25 @@ void nb_guard_exec_unmapped(uint64_t start, uint64_t end)
 }
 
 /**
+ * nb_guard_check() - is what was patched still as it was left?
+ *
+ * Debuggers, tracers and other libraries write into code, too.  Where one of
+ * them has, calls may no longer pass by us.
+ *
+ * Context: numabald, before it arms anything; no lock held.
+ */
+void nb_guard_check(void)
+{
+	static const struct nb_verdict changed = {
+		NB_TIER_CONSERVATIVE,
+		"somebody else has changed the code of guarded system calls",
+	};
+
+	if (guarded && nb_guard_tier() == NB_TIER_BRACKET && !nb_patch_intact())
+		lower_to(changed);
+}
+
+/**
  * nb_guarded() - do the program's system calls pass by us?
  *
  * Context: any thread, signal handler.

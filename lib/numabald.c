@@ -154,6 +154,9 @@ static void maybe_scan(uint64_t now)
 		nb_scan_period_start(&nb.period, &nb.period_opts, nb.rss_bytes);
 	nb.scan_cpu_ns = nb_process_cpu_ns();
 	nb_mm_seen_stacks();
+	nb_guard_check();
+	if (!nb_is_active())
+		return;
 	nb_scan_run(now);
 	nb.poll_ns = POLL_MIN_NS;
 	nb.next_scan_ns =
