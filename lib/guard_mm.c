@@ -18,6 +18,7 @@
 #include "guard_hooks.h"
 #include "guard_task.h"
 #include "hooks.h"
+#include "mech/altstack.h"
 #include "mech/arm.h"
 #include "mech/slot.h"
 #include "nb.h"
@@ -329,29 +330,38 @@ static void mmap_leave(const struct nb_call *call, const struct nb_regs *r)
 		      flags_of(a[1], (int)a[3], (uint32_t)a[2]));
 }
 
+static void keep_altstack(const struct nb_regs *r, const struct nb_range *at)
+{
+	struct nb_slot *slot = nb_slot_for_sp(r->sp, NULL);
+
+	if (slot)
+		nb_altstack_unmap(slot, at->start, at->end);
+}
+
 static void unmap_enter(const struct nb_regs *r)
 {
 	struct nb_range at = pages_of(r->arg[0], r->arg[1]);
 
+	keep_altstack(r, &at);
 	nb_guard_exec_unmapped(at.start, at.end);
 	untrack(r->arg[0], r->arg[1]);
 }
 
 static void mremap_enter(struct nb_call *call, const struct nb_regs *r)
 {
+	struct nb_range from = pages_of(r->arg[0], r->arg[1]);
 	const struct nb_region *old;
 	struct nb_sigstate ss;
 
+	keep_altstack(r, &from);
 	nb_lock(&nb.as_lock, &ss);
 	old = nb_regions_find(r->arg[0]);
 	call->aux[AUX_TRACKED] = !!old;
 	if (old) {
-		struct nb_range at = pages_of(r->arg[0], r->arg[1]);
-
 		call->aux[AUX_FLAGS] = old->flags;
 		call->aux[AUX_PROT] = old->prot;
 		/* Of several kinds: what it will be, nobody knows. */
-		if (at.end > old->end || old->flags & NB_REGION_BRK)
+		if (from.end > old->end || old->flags & NB_REGION_BRK)
 			call->aux[AUX_FLAGS] |= NB_REGION_NEVER;
 	}
 	nb_unlock(&nb.as_lock, &ss);
@@ -383,6 +393,8 @@ static void mprotect_enter(const struct nb_regs *r)
 	struct nb_sigstate ss;
 	bool ok;
 
+	if (!(r->arg[2] & PROT_WRITE))
+		keep_altstack(r, &at);
 	if (!r->arg[1] || !nb_regions_may_overlap(at.start, at.end))
 		return;
 	nb_lock(&nb.as_lock, &ss);

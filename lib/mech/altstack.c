@@ -287,6 +287,33 @@ static long change(struct nb_slot *slot, struct alt *a, const stack_t *ss,
 }
 
 /**
+ * nb_altstack_unmap() - memory is about to go; the alternate stack with it?
+ * @slot: the calling thread's.
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * A program that is done with its own may forget to tell the kernel.  Without
+ * signals that use it that is harmless to it, but a hint fault would find no
+ * room for its frame.
+ *
+ * Context: the thread itself.
+ */
+void nb_altstack_unmap(struct nb_slot *slot, uint64_t start, uint64_t end)
+{
+	stack_t now;
+	uint64_t sp;
+
+	if (!alts || atomic_load(&slot->alt_start) >= end ||
+	    atomic_load(&slot->alt_end) <= start ||
+	    sigaltstack_raw(NULL, &now) || (now.ss_flags & SS_ONSTACK) ||
+	    nb_altstack_whose(&now) != NB_ALTSTACK_THEIRS)
+		return;
+	sp = (uint64_t)now.ss_sp;
+	if (sp < end && sp + now.ss_size > start && !use_ours(slot))
+		remember(&alts[slot - nb_slot_at(0)], &now);
+}
+
+/**
  * nb_altstack_set() - sigaltstack(2) of the program
  * @slot: the calling thread's.
  * @ss: what it wants, or NULL.

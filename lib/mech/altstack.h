@@ -20,6 +20,7 @@ enum nb_altstack_whose {
 
 int nb_altstack_init(uint64_t min_frame);
 enum nb_altstack_whose nb_altstack_install(struct nb_slot *slot);
+void nb_altstack_unmap(struct nb_slot *slot, uint64_t start, uint64_t end);
 long nb_altstack_set(struct nb_slot *slot, const stack_t *ss, stack_t *old);
 enum nb_altstack_whose nb_altstack_whose(const stack_t *kernel);
 
