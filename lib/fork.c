@@ -84,8 +84,11 @@ static void give_all_back(void)
  */
 static void only_the_view(void)
 {
-	int pid = (int)nb_sys_getpid();
+	int pid;
 
+	if (nb_hook_filtered())
+		return;
+	pid = (int)nb_sys_getpid();
 	if (!nb_guarded() || atomic_exchange(&nb.pid, pid) == pid)
 		return;
 	nb.root_process = false;

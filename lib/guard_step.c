@@ -18,8 +18,10 @@
 #include "guard_hooks.h"
 #include "guard_mm.h"
 #include "guard_task.h"
+#include "hooks.h"
 #include "mech/arm.h"
 #include "nb.h"
+#include "plat/cycles.h"
 #include "plat/taskinfo.h"
 
 #include <errno.h>
@@ -216,7 +218,14 @@ static void seccomp_enter(uint32_t op, uint64_t filter)
 	if (!strict && (op != SECCOMP_SET_MODE_FILTER || !filter))
 		return;
 	if (is_own_process())
-		nb_standdown("the program filters its system calls");
+		nb_hook_filter();
+}
+
+static void no_cycles(void)
+{
+	/* First: the program's own faults go on passing through the handler. */
+	atomic_store(&nb_cycles_refused, true);
+	nb_standdown("the program forbids itself to read the CPU's clock");
 }
 
 static void prctl_enter(const struct nb_regs *r)
@@ -224,12 +233,18 @@ static void prctl_enter(const struct nb_regs *r)
 	switch ((int)r->arg[0]) {
 	case PR_SET_SECCOMP:
 		if (installs_filter(r->arg[1], r->arg[2]) && is_own_process())
-			nb_standdown("the program filters its system calls");
+			nb_hook_filter();
 		break;
 	case PR_SET_SYSCALL_USER_DISPATCH:
 		if (r->arg[1])
 			nb_standdown("the program handles its system calls");
 		break;
+#ifdef PR_SET_TSC
+	case PR_SET_TSC:
+		if (r->arg[1] == PR_TSC_SIGSEGV && is_own_process())
+			no_cycles();
+		break;
+#endif
 	case PR_SET_MM:
 		nb_standdown("the program changes its memory layout");
 		break;

@@ -14,6 +14,7 @@
 #include "mech/arm.h"
 #include "mech/sigchain.h"
 #include "nb.h"
+#include "plat/cycles.h"
 #include "plat/log.h"
 #include "regions.h"
 #include "tasks.h"
@@ -58,6 +59,8 @@ static int find_allocator(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+static _Atomic bool filtered;
+
 /* NUMABAL_FOLLOW other than exec: programs started from here are on their own.
  */
 static void leave_environment(void)
@@ -97,13 +100,25 @@ void nb_hook_start(void)
 }
 
 /**
+ * nb_hook_filtered() - see hooks.h for what it does
+ *
+ * Context: any thread; see hooks.h.
+ * Return: true after nb_hook_filter().
+ */
+bool nb_hook_filtered(void)
+{
+	return atomic_load_explicit(&filtered, memory_order_relaxed);
+}
+
+/**
  * nb_hook_exit() - see hooks.h for what it does
  *
  * Context: any thread; see hooks.h.
  */
 void nb_hook_exit(void)
 {
-	nb_finish();
+	if (!nb_hook_filtered())
+		nb_finish();
 }
 
 /**
@@ -433,4 +448,33 @@ void nb_hook_async_io(const char *what)
 	nb_text_init(&t, why, sizeof(why));
 	nb_text_add(&t, "the program uses %s", what);
 	nb_standdown(why);
+}
+
+/**
+ * nb_hook_filter() - see hooks.h for what it does
+ *
+ * Context: any thread; see hooks.h.
+ */
+void nb_hook_filter(void)
+{
+	if (nb_hook_filtered() || nb_sys_getpid() != atomic_load(&nb.pid))
+		return;
+	nb_standdown("the program filters its system calls");
+	/* Also the last of numabald: a filter may be for all threads. */
+	nb_finish();
+	nb_guard_quiet();
+	nb_slots_quiet();
+	atomic_store(&filtered, true);
+}
+
+/**
+ * nb_hook_no_cycles() - see hooks.h for what it does
+ *
+ * Context: any thread; see hooks.h.
+ */
+void nb_hook_no_cycles(void)
+{
+	/* First: the program's own faults go on passing through the handler. */
+	atomic_store(&nb_cycles_refused, true);
+	nb_standdown("the program forbids itself to read the CPU's clock");
 }

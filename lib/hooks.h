@@ -62,6 +62,15 @@ NB_HOOK void nb_hook_touch(const void *p, size_t len);
 NB_HOOK void nb_hook_touch_str(const char *s);
 /* io_uring or another asynchronous kernel user: stand down for good. */
 NB_HOOK void nb_hook_async_io(const char *what);
+/*
+ * About to have a filter for system calls: the kernel may kill us for any that
+ * the program does not make itself.  All that is left to do is done now; after
+ * it, nb_hook_filtered() says so.
+ */
+NB_HOOK void nb_hook_filter(void);
+NB_HOOK bool nb_hook_filtered(void);
+/* About to make reading the CPU's clock a SIGSEGV for this thread. */
+NB_HOOK void nb_hook_no_cycles(void);
 
 /*
  * Threads.  The creator asks for a token before it creates; the new thread

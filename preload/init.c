@@ -111,13 +111,14 @@ bool nb_is_shared_child(void)
 {
 	pid_t pid = atomic_load_explicit(&owner, memory_order_relaxed);
 
-	return pid && getpid() != pid;
+	return pid && !nb_hook_filtered() && getpid() != pid;
 }
 
 /* In a child with memory of its own. */
 void nb_note_fork(void)
 {
-	atomic_store_explicit(&owner, getpid(), memory_order_relaxed);
+	if (!nb_hook_filtered())
+		atomic_store_explicit(&owner, getpid(), memory_order_relaxed);
 }
 
 __attribute__((constructor)) static void preload_start(void)

@@ -441,7 +441,11 @@ NB_EXPORT int prctl(int option, ...)
 	va_end(ap);
 	if (nb_hook_active()) {
 		if (option == PR_SET_SECCOMP)
-			nb_hook_async_io("seccomp");
+			nb_hook_filter();
+#ifdef PR_SET_TSC
+		if (option == PR_SET_TSC && b == PR_TSC_SIGSEGV)
+			nb_hook_no_cycles();
+#endif
 		nb_hook_touch((void *)b, sizeof(long));
 		if (option == PR_SET_NAME || option == PR_GET_NAME)
 			nb_hook_touch((void *)b, 16);
@@ -523,7 +527,7 @@ static long guarded_syscall(long nr, const long *a, const void *caller)
 		nb_hook_async_io("userfaultfd");
 		break;
 	case SYS_seccomp:
-		nb_hook_async_io("seccomp");
+		nb_hook_filter();
 		break;
 	}
 	return real(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);

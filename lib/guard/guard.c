@@ -68,6 +68,7 @@ _Atomic uint64_t nb_guard_quick;
 static const struct nb_sys *sys;
 static const struct nb_guard_ops *ops;
 static _Atomic bool on;
+static _Atomic bool quiet; /* the kernel may punish a system call of ours */
 static _Atomic int owner_pid;
 static _Atomic uint32_t *not_forked; /* (I) invariant 4: 0 in a forked child */
 
@@ -143,6 +144,24 @@ void nb_guard_on(bool yes)
 	atomic_store(&on, yes);
 }
 
+static bool is_quiet(void)
+{
+	return nb_unlikely(atomic_load_explicit(&quiet, memory_order_relaxed));
+}
+
+/**
+ * nb_guard_quiet() - nothing of ours happens at system calls any more
+ *
+ * Those that are being made are finished as they began.
+ *
+ * Context: any thread; nothing is armed, nor will be.
+ */
+void nb_guard_quiet(void)
+{
+	nb_guard_on(false);
+	atomic_store(&quiet, true);
+}
+
 /**
  * nb_guard_is_on() - are ranges published?
  *
@@ -158,7 +177,8 @@ bool nb_guard_is_on(void)
 static bool forked_child(void)
 {
 	return not_forked &&
-	       !atomic_load_explicit(not_forked, memory_order_relaxed);
+	       !atomic_load_explicit(not_forked, memory_order_relaxed) &&
+	       !is_quiet();
 }
 
 /* Invariant 3. */
@@ -166,6 +186,7 @@ static bool shared_child(void)
 {
 	return nb_unlikely(atomic_load_explicit(&nb_guard_shared_children,
 						memory_order_relaxed)) &&
+	       !is_quiet() &&
 	       (int)nb_sys_getpid() !=
 		       atomic_load_explicit(&owner_pid, memory_order_relaxed) &&
 	       !forked_child();
@@ -292,6 +313,8 @@ bool nb_guard_enter(struct nb_regs *r)
 	r->rax = (uint32_t)r->rax; /* hooks compare; the kernel looks no more */
 	if (k->hook == NB_HOOK_NONE &&
 	    (k->arg[0].kind == NB_ARG_END || !nb_guard_is_on()))
+		return false;
+	if (!nb_guard_is_on() && is_quiet())
 		return false;
 	return enter(r, k);
 }

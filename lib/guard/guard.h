@@ -54,6 +54,7 @@ extern _Atomic uint64_t nb_guard_quick; /* read by entry.S */
 
 int nb_guard_init(const struct nb_sys *sys, const struct nb_guard_ops *ops);
 void nb_guard_on(bool on); /* ranges are published and disarmed */
+void nb_guard_quiet(void);
 bool nb_guard_is_on(void);
 void nb_guard_note_fork(void);
 

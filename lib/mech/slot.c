@@ -45,6 +45,7 @@ static _Atomic uint32_t next_task = 1;	   /* (A) */
 /* How much around a stack pointer is taken for the same stack. */
 #define STACK_BYTES (1ULL << 20)
 
+static _Atomic bool quiet;
 static _Atomic pid_t owner; /* (A) the process whose threads these are; or 0 */
 
 static struct nb_slot_totals ended; /* (D) */
@@ -208,6 +209,18 @@ static int take_once(int tid)
 }
 
 /**
+ * nb_slots_quiet() - make no system call for a slot any more
+ *
+ * Those who have none yet get none.
+ *
+ * Context: any thread.
+ */
+void nb_slots_quiet(void)
+{
+	atomic_store(&quiet, true);
+}
+
+/**
  * nb_slot_self() - the calling thread's slot, taken now if need be
  *
  * Context: any thread, signal handler.
@@ -219,7 +232,7 @@ struct nb_slot *nb_slot_self(void)
 
 	if (nb_likely(nb_slot_guess))
 		return nb_slot_guess;
-	if (!slots)
+	if (!slots || atomic_load_explicit(&quiet, memory_order_relaxed))
 		return NULL;
 	tid = (int)nb_sys_gettid();
 	i = find(tid);
@@ -317,7 +330,8 @@ static struct nb_slot *for_sp_slowly(uint64_t sp, bool *new_stack)
 	pid_t pid = atomic_load_explicit(&owner, memory_order_relaxed);
 	int tid;
 
-	if (!slots || (pid && nb_sys_getpid() != pid))
+	if (!slots || atomic_load_explicit(&quiet, memory_order_relaxed) ||
+	    (pid && nb_sys_getpid() != pid))
 		return NULL;
 	tid = (int)nb_sys_gettid();
 	if (!s)

@@ -69,6 +69,7 @@ extern __thread struct nb_slot *nb_slot_guess
 void nb_slot_share_tls(void);
 void nb_slot_set_stack(struct nb_slot *slot, uint64_t lo, uint64_t hi);
 void nb_slots_forget_stacks(uint64_t start, uint64_t end);
+void nb_slots_quiet(void);
 void nb_slots_set_owner(pid_t pid);
 bool nb_slots_may_touch(uint64_t start, uint64_t end);
 int nb_slot_note_found(pid_t tid);

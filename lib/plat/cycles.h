@@ -10,8 +10,16 @@
 
 #include "sys.h"
 
+#include <stdatomic.h>
+
+/* The program has forbidden it (PR_SET_TSC): reading it would be a SIGSEGV. */
+extern _Atomic bool nb_cycles_refused;
+
 static inline uint64_t nb_cycles(void)
 {
+	if (nb_unlikely(atomic_load_explicit(&nb_cycles_refused,
+					     memory_order_relaxed)))
+		return 0;
 #if defined(__x86_64__) || defined(__i386__)
 	return __builtin_ia32_rdtsc();
 #elif defined(__aarch64__)

@@ -292,6 +292,8 @@ long nb_sys_getcpu(int *cpu, int *nid)
 	return ret;
 }
 
+_Atomic bool nb_cycles_refused; /* declared in cycles.h */
+
 static uint64_t clock_ns(clockid_t id)
 {
 	struct timespec ts = {0, 0};

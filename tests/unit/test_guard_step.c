@@ -23,6 +23,11 @@ void nb_standdown(const char *why)
 	stood_down = why;
 }
 
+void nb_hook_filter(void)
+{
+	nb_standdown("filter");
+}
+
 void nb_mm_never(uint64_t start, uint64_t len)
 {
 	assert_true(nr_nevers < 64);
@@ -103,6 +108,8 @@ static void filters(void **state)
 	assert_true(before(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, 0));
 	assert_false(before(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0));
 	assert_true(before(SYS_prctl, PR_SET_MM, 1, 0));
+	assert_false(before(SYS_prctl, PR_SET_TSC, PR_TSC_ENABLE, 0));
+	assert_true(before(SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0));
 }
 
 static void tracing(void **state)

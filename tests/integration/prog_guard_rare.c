@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rare things that real programs do and that a hint fault must survive.  Knows
+ * nothing of numabal; run by test_guard_rare.sh.
+ */
+#define _GNU_SOURCE
+#include "armed.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define STACK ((size_t)64 << 10)
+
+static sigjmp_buf env;
+
+static void jump(int sig)
+{
+	siglongjmp(env, sig);
+}
+
+/* The program's own SIGSEGV, as it would be without numabal. */
+static bool own_fault(void)
+{
+	char *volatile page =
+		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool got = true;
+
+	signal(SIGSEGV, jump);
+	if (!sigsetjmp(env, 1)) {
+		*page = 1;
+		got = false;
+	}
+	signal(SIGSEGV, SIG_DFL);
+	munmap(page, 4096);
+	return got;
+}
+
+/* The alternate stack goes, and the kernel is not told. */
+static bool stack_gone(void)
+{
+	stack_t ss = {.ss_size = STACK}, now;
+	unsigned char *p;
+
+	ss.ss_sp = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(!sigaltstack(&ss, NULL));
+	p = armed_buffer();
+	CHECK(!munmap(ss.ss_sp, STACK));
+	CHECK(pattern_ok(p, BUF_BYTES));
+	CHECK(!sigaltstack(NULL, &now));
+	CHECK(now.ss_sp == ss.ss_sp && now.ss_size == STACK && !now.ss_flags);
+	munmap(p, BUF_BYTES);
+	CHECK(own_fault());
+	ss.ss_flags = SS_DISABLE;
+	CHECK(!sigaltstack(&ss, NULL) && !sigaltstack(NULL, &now));
+	CHECK(now.ss_flags == SS_DISABLE);
+	return true;
+}
+
+static bool stack_protected(void)
+{
+	stack_t ss = {.ss_size = STACK};
+	unsigned char *p;
+
+	ss.ss_sp = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(!sigaltstack(&ss, NULL));
+	p = armed_buffer();
+	CHECK(!mprotect(ss.ss_sp, STACK, PROT_READ));
+	CHECK(pattern_ok(p, BUF_BYTES));
+	CHECK(!munmap(ss.ss_sp, STACK));
+	munmap(p, BUF_BYTES);
+	return true;
+}
+
+/* Reading the CPU's clock becomes a SIGSEGV, in children as well. */
+static bool no_clock(void)
+{
+	unsigned char *p = armed_buffer();
+	int status;
+	pid_t pid;
+
+	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV)) {
+		printf("skip no-clock: the kernel cannot\n");
+		return true;
+	}
+	CHECK(pattern_ok(p, BUF_BYTES));
+	CHECK(own_fault());
+	pid = fork();
+	if (!pid)
+		_exit(!(own_fault() && pattern_ok(p, BUF_BYTES)));
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	CHECK(!prctl(PR_SET_TSC, PR_TSC_ENABLE));
+	munmap(p, BUF_BYTES);
+	return true;
+}
+
+/*
+ * A filter that lets in a few calls only, for all threads: whatever else is
+ * called ends the process, at once.
+ */
+#define ALLOW(nr)                                                              \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),                         \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static const struct sock_filter filter[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	ALLOW(SYS_read),
+	ALLOW(SYS_write),
+	ALLOW(SYS_clone),
+	ALLOW(SYS_set_robust_list),
+	ALLOW(SYS_wait4),
+	ALLOW(SYS_exit_group),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+};
+
+/* What is in the way of this is in the program's own libc: see the plain run */
+static void filtered(const unsigned char *p, bool by_prctl)
+{
+	struct sock_fprog prog = {
+		.len = sizeof(filter) / sizeof(filter[0]),
+		.filter = (struct sock_filter *)filter,
+	};
+	int status;
+	pid_t pid;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		_exit(1);
+	if (by_prctl ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog)
+		     : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			       SECCOMP_FILTER_FLAG_TSYNC, &prog))
+		_exit(2);
+	if (!pattern_ok(p, BUF_BYTES))
+		_exit(3);
+	pid = fork();
+	if (!pid)
+		_exit(!pattern_ok(p, BUF_BYTES));
+	if (wait4(pid, &status, 0, NULL) != pid || status)
+		_exit(4);
+	if (write(1, "ok\n", 3) != 3)
+		_exit(5);
+	exit(0);
+}
+
+static bool call_filter(void)
+{
+	unsigned char *p = armed_buffer();
+	int status;
+
+	fflush(stdout);
+	for (int by_prctl = 0; by_prctl < 2; by_prctl++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			if (!wait_armed(p))
+				_exit(6);
+			filtered(p, by_prctl);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid);
+		if (status)
+			fprintf(stderr, "by prctl: %d, status %x\n", by_prctl,
+				status);
+		CHECK(!status);
+	}
+	munmap(p, BUF_BYTES);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct armed_case cases[] = {
+		{"stack-gone", stack_gone},
+		{"stack-protected", stack_protected},
+		{"no-clock", no_clock},
+		{"call-filter", call_filter},
+		{NULL, NULL},
+	};
+
+	return run_cases(cases, argc, argv);
+}
