@@ -32,6 +32,7 @@ passed=0 failed=0 skipped=0 failures=()
 umask 022
 chmod 755 "$work"
 mkdir -p "$logs" "$work/bin"
+cp -r "$here/cases" "$work/"
 cp "$out"/numabal "$out"/libnumabal{-preload.so,.so.0} "$work/bin/" || exit 1
 
 header() # FILE KEY DEFAULT
@@ -71,7 +72,7 @@ once() # NAME KIND NB_RUN: sets rc and took
 		cd "$dir" || exit 1
 		NB_RUN=$words HOME=$dir exec python3 "$here/contain.py" \
 			"$(header "$here/cases/$name.sh" timeout 60)" \
-			bash "$here/cases/$name.sh"
+			bash "$work/cases/$name.sh"
 	) > "$logs/$name.$kind.out" 2> "$logs/$name.$kind.err" < /dev/null
 	rc=$?
 	took=$(seconds_since "$start")
