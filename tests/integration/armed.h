@@ -111,6 +111,24 @@ static inline unsigned char *armed_buffer(void)
 	return p;
 }
 
+/* Is the thread asleep in a system call? */
+static inline bool asleep(int tid)
+{
+	char path[64], line[256] = "";
+	char *state;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	fclose(f);
+	state = strrchr(line, ')');
+	return state && state[2] == 'S';
+}
+
 static inline int run_cases(const struct armed_case *c, int argc, char **argv)
 {
 	int bad = 0, ran = 0;

@@ -348,24 +348,6 @@ static void *reader(void *arg)
 	return NULL;
 }
 
-/* Is the thread asleep in a system call? */
-static bool asleep(int tid)
-{
-	char path[64], line[256] = "";
-	char *state;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = '\0';
-	fclose(f);
-	state = strrchr(line, ')');
-	return state && state[2] == 'S';
-}
-
 static bool blocked(void)
 {
 	for (int i = 0; i < 5; i++) {
