@@ -29,9 +29,10 @@ struct jumps {
 	uint8_t form;	/* of the instruction before */
 };
 
-/* By byte of the function: an instruction starts, a branch leads there. */
-static uint64_t insn_map[NB_BODY_MAX / 64 + 1];
-static uint64_t target_map[NB_BODY_MAX / 64 + 1];
+/* By byte up to the limit: an instruction starts, a branch leads there. */
+#define MAP_WORDS ((NB_BODY_MAX + NB_WINDOW_MAX) / 64 + 1)
+static uint64_t insn_map[MAP_WORDS];
+static uint64_t target_map[MAP_WORDS];
 
 static void mark(uint64_t *map, uint32_t off)
 {
@@ -49,7 +50,7 @@ static void follow(struct nb_body *b, struct jumps *j, uint32_t off,
 {
 	int64_t to = (int64_t)off + in->len + in->rel;
 
-	if (in->direct && to >= 0 && to < b->len)
+	if (in->direct && to >= 0 && to < b->limit)
 		mark(target_map, (uint32_t)to);
 	if (in->form == NB_FORM_LOAD) {
 		j->reg = in->reg;
@@ -136,8 +137,8 @@ void nb_body_decode(struct nb_body *b, const struct nb_image *im,
 	b->limit = (uint32_t)nb_min(limit, b->len + NB_WINDOW_MAX);
 	if (f->end - f->start > NB_BODY_MAX)
 		return;
-	memset(insn_map, 0, (b->len / 64 + 1) * sizeof(insn_map[0]));
-	memset(target_map, 0, (b->len / 64 + 1) * sizeof(target_map[0]));
+	memset(insn_map, 0, (b->limit / 64 + 1) * sizeof(insn_map[0]));
+	memset(target_map, 0, (b->limit / 64 + 1) * sizeof(target_map[0]));
 	for (off = 0; off < b->len; off += in.len) {
 		if (!nb_decode(b->p + off, b->len - off, &in))
 			break;

@@ -227,16 +227,28 @@ static void search_short(struct search *se, uint64_t from, uint64_t to)
 			check(se, off, off + 2, (int8_t)text[off + 1]);
 }
 
-/* Short branches to site @s from outside of its function. */
+/* What was decoded for site @s: its function, or the gap that it is in. */
+static struct nb_func decoded_for(const struct search *se,
+				  const struct nb_site *s)
+{
+	struct nb_func f;
+
+	if (nb_eh_frame_find(se->im, s->vaddr, &f))
+		return f;
+	if (!nb_eh_frame_before(se->im, s->vaddr, &f))
+		f.start = se->im->vaddr;
+	f.end = nb_eh_frame_next(se->im, s->vaddr);
+	return f;
+}
+
+/* Short branches to site @s from outside of that. */
 static void search_around(struct search *se, const struct nb_site *s)
 {
 	uint64_t at = s->vaddr - se->im->vaddr;
 	uint64_t from = at - nb_min(at, SHORT_REACH + s->pre_len);
 	uint64_t to = nb_min(at + 2 + s->post_len + SHORT_REACH, se->im->len);
-	struct nb_func f;
+	struct nb_func f = decoded_for(se, s);
 
-	if (!nb_eh_frame_find(se->im, s->vaddr, &f))
-		return;
 	search_short(se, from, f.start - se->im->vaddr);
 	search_short(se, f.end - se->im->vaddr, to);
 }

@@ -48,7 +48,7 @@ struct run {
 static bool is_target(const struct finder *fi, const struct nb_body *b,
 		      uint32_t off)
 {
-	return (off < b->len && nb_body_is_target(off)) ||
+	return (off < b->limit && nb_body_is_target(off)) ||
 	       nb_targets_has(&fi->targets, b->f.start + off);
 }
 
@@ -166,14 +166,15 @@ static void plan_moved(const struct finder *fi, const struct nb_body *b,
 	uint32_t off = (uint32_t)(s->vaddr - b->f.start);
 	struct run r = {.start = off, .end = off + SYSCALL_LEN};
 
+	s->kind = NB_SITE_UNGUARDED;
+	if (!is_closed(fi, b, off, off + SYSCALL_LEN))
+		return;
 	while (run_len(&r) < JUMP_LEN && grow_up(fi, b, &r))
 		;
 	while (run_len(&r) < JUMP_LEN && grow_down(fi, b, &r))
 		;
-	if (run_len(&r) < JUMP_LEN) {
-		s->kind = NB_SITE_UNGUARDED;
+	if (run_len(&r) < JUMP_LEN)
 		return;
-	}
 	s->kind = NB_SITE_OUT_OF_LINE;
 	s->pre_len = (uint8_t)(off - r.start);
 	s->post_len = (uint8_t)(r.end - off - SYSCALL_LEN);

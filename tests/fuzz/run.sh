@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Builds each fuzz_*.c here with clang's libFuzzer and the sanitizers, over the
-# pure sources (base and policy), and runs it for FUZZ_S seconds from the seeds
-# in corpus/NAME/. A finding is left in build/fuzz/ and fails.
+# pure sources (base and policy) and those that its "Sources:" lines name, and
+# runs it for FUZZ_S seconds from the seeds in corpus/NAME/. A finding is left in
+# build/fuzz/ and fails. FUZZ_ONLY=NAME: only that one.
 
 set -u
 
@@ -18,10 +19,13 @@ mkdir -p "$out"
 for src in tests/fuzz/fuzz_*.c; do
 	[ -e "$src" ] || { echo "no fuzzers"; exit 77; }
 	name=$(basename "$src" .c)
+	[ "${FUZZ_ONLY:-$name}" = "$name" ] || continue
+	# shellcheck disable=SC2207
+	more=($(sed -n 's/^ \* Sources: *//p' "$src"))
 	if ! clang -std=gnu11 -g -O1 -D_GNU_SOURCE -DNB_DEBUG -Iinclude \
 		-fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -o "$out/$name" \
-		"$src" lib/base/*.c lib/policy/*.c; then
+		"$src" lib/base/*.c lib/policy/*.c "${more[@]}" -ldl; then
 		failed=$((failed + 1))
 		continue
 	fi
