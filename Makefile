@@ -15,8 +15,8 @@ OBJ := build/obj/$(BUILD)
 Q := $(if $(V),,@)
 say = @printf '  %-7s %s\n' $(1) $(2)
 
-ifeq ($(filter $(BUILD),release debug asan tsan cov),)
-$(error BUILD=$(BUILD): must be release, debug, asan, tsan or cov)
+ifeq ($(filter release debug asan tsan cov mutant-%,$(BUILD)),)
+$(error BUILD=$(BUILD): must be release, debug, asan, tsan, cov or mutant-X)
 endif
 
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -47,6 +47,11 @@ endif
 ifeq ($(BUILD),cov)
 BUILD_CFLAGS := -O0 --coverage -DNB_DEBUG
 NB_LDFLAGS := --coverage
+endif
+
+# Without one of the defences in lib/base/mutant.h: check-mutations.
+ifneq ($(filter mutant-%,$(BUILD)),)
+BUILD_CFLAGS := -DNB_MUTANT_$(patsubst mutant-%,%,$(BUILD))
 endif
 
 VERSION := $(shell awk '/define NUMABAL_VERSION_(MAJOR|MINOR|PATCH)/ \

@@ -15,6 +15,7 @@
  */
 #include "guard_mm.h"
 
+#include "base/mutant.h"
 #include "guard_hooks.h"
 #include "guard_task.h"
 #include "hooks.h"
@@ -42,10 +43,6 @@
 #define RW ((uint32_t)(PROT_READ | PROT_WRITE))
 /* What the conservative tier may arm as well. */
 #define LARGE_BYTES (4 * NB_MIB)
-/* Coroutine stacks: as far around a stack pointer nothing is armed. */
-#define STACK_REACH NB_MIB
-/* A mapping no larger than this that holds a stack is a stack. */
-#define WHOLE_STACK_BYTES (16 * NB_MIB)
 
 _Atomic uint32_t nb_mm_mutating;
 
@@ -75,13 +72,25 @@ static uint64_t min_bytes(void)
 
 /* ---- the table ----------------------------------------------------------- */
 
-/* Under the as lock.  False: the kernel would not give it back. */
-static bool disarm(const struct nb_range *r)
+/**
+ * nb_mm_disarm() - give back all of a range, or all there is
+ * @r: the range.
+ *
+ * Context: as lock held.
+ * Return: false: the kernel refused; nb_mm_must() is to follow.
+ */
+bool nb_mm_disarm(const struct nb_range *r)
 {
 	return !nb_disarm_range(nb.sys, r->start, r->end) || !nb_disarm_all();
 }
 
-static void must(bool ok)
+/**
+ * nb_mm_must() - what cannot go on without
+ * @ok: did it work?
+ *
+ * Context: any thread, no lock held.
+ */
+void nb_mm_must(bool ok)
 {
 	if (!ok)
 		nb_standdown("the kernel refused to give memory back");
@@ -97,11 +106,11 @@ static void untrack(uint64_t addr, uint64_t len)
 	if (!len || !nb_regions_may_overlap(r.start, r.end))
 		return;
 	nb_lock(&nb.as_lock, &ss);
-	ok = disarm(&r);
+	ok = nb_mm_disarm(&r);
 	nb_regions_remove(r.start, r.end);
 	nb_forget_range(r.start, r.end, true);
 	nb_unlock(&nb.as_lock, &ss);
-	must(ok);
+	nb_mm_must(ok);
 }
 
 static uint32_t flags_of(uint64_t bytes, int map_flags, uint32_t prot)
@@ -194,86 +203,10 @@ void nb_mm_never(uint64_t start, uint64_t len)
 	if (!len || !nb_regions_may_overlap(r.start, r.end))
 		return;
 	nb_lock(&nb.as_lock, &ss);
-	ok = disarm(&r);
+	ok = nb_mm_disarm(&r);
 	nb_regions_never(r.start, r.end);
 	nb_unlock(&nb.as_lock, &ss);
-	must(ok);
-}
-
-/* What is a stack around @sp: the table says how far it may reach. */
-static struct nb_range stack_around(uint64_t sp)
-{
-	const struct nb_region *in = nb_regions_find(sp);
-	uint64_t reach = STACK_REACH;
-	struct nb_range r;
-
-	if (!in) {
-		r.start = sp - nb_min(sp, reach);
-		r.end = sp + reach;
-		nb_regions_gap(sp, &r);
-		return r;
-	}
-	/* All that is known to be one, or a mapping of its own. */
-	if (in->flags & NB_REGION_NEVER ||
-	    (!(in->flags & NB_REGION_BRK) &&
-	     in->end - in->start <= WHOLE_STACK_BYTES))
-		reach = WHOLE_STACK_BYTES;
-	r.start = nb_max(sp - nb_min(sp, reach), in->start);
-	r.end = nb_min(sp + reach, in->end);
-	r.start = nb_align_down(r.start, nb.page_bytes);
-	r.end = nb_align_up(r.end, nb.page_bytes);
-	return r;
-}
-
-/**
- * nb_mm_stack() - a stack pointer was seen: what is around it is a stack
- * @slot: of the calling thread, whose stack it is, which is to know it from
- *	now on; NULL: of another.
- * @sp: the stack pointer.
- *
- * Context: any thread, no lock held.
- */
-void nb_mm_stack(struct nb_slot *slot, uint64_t sp)
-{
-	struct nb_sigstate ss;
-	struct nb_range r;
-	bool ok = true;
-
-	if (!nb_regions_may_overlap(sp - nb_min(sp, STACK_REACH),
-				    sp + STACK_REACH))
-		return;
-	nb_lock(&nb.as_lock, &ss);
-	r = stack_around(sp);
-	if (nb_regions_find(sp) &&
-	    !(nb_regions_find(sp)->flags & NB_REGION_NEVER)) {
-		ok = disarm(&r);
-		nb_regions_never(r.start, r.end);
-	}
-	/* Under the lock: nb_slots_forget_stacks() in track(). */
-	if (slot)
-		nb_slot_set_stack(slot, r.start, r.end);
-	nb_unlock(&nb.as_lock, &ss);
-	must(ok);
-}
-
-/**
- * nb_mm_seen_stacks() - those that the handler of hint faults has met
- *
- * Context: numabald.
- */
-void nb_mm_seen_stacks(void)
-{
-	int used = nb_slots_used();
-
-	for (int i = 0; i < used; i++) {
-		struct nb_slot *s = nb_slot_at(i);
-		uint64_t sp = 0;
-
-		if (atomic_load_explicit(&s->sp_seen, memory_order_relaxed))
-			sp = atomic_exchange(&s->sp_seen, 0);
-		if (sp && nb_regions_may_overlap(sp, sp + 1))
-			nb_mm_stack(NULL, sp);
-	}
+	nb_mm_must(ok);
 }
 
 /* ---- the calls ----------------------------------------------------------- */
@@ -398,11 +331,11 @@ static void mprotect_enter(const struct nb_regs *r)
 	if (!r->arg[1] || !nb_regions_may_overlap(at.start, at.end))
 		return;
 	nb_lock(&nb.as_lock, &ss);
-	ok = disarm(&at);
+	ok = nb_mm_disarm(&at);
 	if (r->arg[2] != RW)
 		nb_regions_protect(at.start, at.end, (uint32_t)r->arg[2]);
 	nb_unlock(&nb.as_lock, &ss);
-	must(ok);
+	nb_mm_must(ok);
 }
 
 /* Code that is made executable after it was written. */
@@ -481,7 +414,7 @@ static void give_all_back(void)
 	nb_lock(&nb.as_lock, &ss);
 	err = nb_disarm_all();
 	nb_unlock(&nb.as_lock, &ss);
-	must(!err);
+	nb_mm_must(!err);
 }
 
 static void mm_enter(struct nb_call *call, struct nb_regs *r)
@@ -492,6 +425,8 @@ static void mm_enter(struct nb_call *call, struct nb_regs *r)
 		return;
 	atomic_fetch_add(&nb_mm_mutating, 1);
 	nb_call_want_leave(call);
+	if (NB_NO_MM_HOOK)
+		return;
 	switch (r->rax) {
 	case SYS_mmap:
 		if (replaces(r->arg[3]))

@@ -19,9 +19,10 @@ LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c site.c \
 	xsave.c entry.S syscall.c subcall.c guard.c)
 
 LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
-	start.c guard_setup.c guard_mm.c guard_signal.c guard_cancel.c \
-	guard_process.c guard_task.c guard_step.c guard_alone.c guard_report.c tasks.c \
-	regions.c numabald.c sample.c place.c arming.c standdown.c fork.c \
+	start.c guard_setup.c guard_mm.c guard_stack.c guard_signal.c \
+	guard_cancel.c guard_process.c guard_task.c guard_step.c guard_alone.c \
+	guard_report.c tasks.c regions.c numabald.c sample.c place.c arming.c \
+	standdown.c fork.c \
 	stats.c stats_json.c hooks.c hooks_task.c api.c
 
 # On the way of every system call: entry.S saves no vector register for these.

@@ -71,7 +71,9 @@ compat-deps: ## install the programs that check-compat runs
 	@tools/deps.sh compat
 check-torture: all ## every kind of system call, armed, for TORTURE_S=60 s
 	$(run) tests/torture/run.sh
-.PHONY: check-torture
+check-mutations: all ## the same without a defence: it must be noticed
+	+$(run) tests/torture/mutations.sh
+.PHONY: check-torture check-mutations
 
 asan: ## build and check with address and undefined-behaviour sanitizers
 	+@$(MAKE) --no-print-directory BUILD=asan check

@@ -21,6 +21,7 @@
  */
 #include "guard.h"
 
+#include "../base/mutant.h"
 #include "../mech/arm.h"
 #include "../mech/slot.h"
 #include "../plat/arena.h"
@@ -295,6 +296,8 @@ static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
 		}
 		opaque = nb_syscall_ranges(k, r, call);
 		disarm_published(k, r, call);
+		if (NB_NO_PUBLISH)
+			atomic_store(&call->nr_ranges, 0);
 	}
 	return opaque || k->hook != NB_HOOK_NONE || new_stack;
 }

@@ -22,6 +22,7 @@
  */
 #include "arm.h"
 
+#include "../base/mutant.h"
 #include "../plat/lock.h"
 #include "protect.h"
 #include "slot.h"
@@ -143,7 +144,7 @@ int nb_arm_flush(struct nb_arm_batch *batch)
 	batch->start = end;
 	if (start == end)
 		return 0;
-	err = batch->sys->membarrier() ? -EPERM : 0;
+	err = NB_NO_MEMBARRIER || !batch->sys->membarrier() ? 0 : -EPERM;
 	if (err || nb_slots_may_touch(0, 0))
 		mark_run(start, end, NB_CHUNK_NONE);
 	else if (nb_slots_may_touch(start, end))

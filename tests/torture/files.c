@@ -334,6 +334,25 @@ static void memory_files(struct worker *w)
 	free(name);
 }
 
+/* Short calls, each on another page: who arms it meanwhile must see them. */
+static void short_calls(struct worker *w)
+{
+	enum { PAGES = 64, CALLS = 3000, BYTES = 64 };
+	unsigned char *p = get(PAGES * 4096);
+	int fd = (int)MUST(open("/dev/zero", O_RDONLY)), bad = 0;
+
+	for (size_t i = 0; i < CALLS; i++) {
+		unsigned char *at = p + i * 7 % PAGES * 4096 + below(w, 4000);
+
+		at[BYTES - 1] = 1;
+		bad += read(fd, at, BYTES) != BYTES || at[BYTES - 1];
+	}
+	CHECK(!bad, bad);
+	note(w, CALLS);
+	MUST(close(fd));
+	free(p);
+}
+
 const struct op file_ops[] = {
 	{"read-write", read_write, 1},
 	{"vectors", vectors, 1},
@@ -343,5 +362,6 @@ const struct op file_ops[] = {
 	{"in-kernel-copies", in_kernel_copies, 1},
 	{"vmsplice", vm_splice, 1},
 	{"memory-files", memory_files, 1},
+	{"short-calls", short_calls, 1},
 	{0},
 };

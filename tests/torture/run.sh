@@ -7,7 +7,8 @@
 # this means something, and nothing that numabal stepped back from.
 #
 # NB_OUT: where the libraries and programs are; TORTURE_SEED, TORTURE_ROUNDS,
-# TORTURE_THREADS; TORTURE_FAULTS: how many hint faults are enough.
+# TORTURE_THREADS; TORTURE_ONLY: a group of operations, or one; TORTURE_FAULTS:
+# how many hint faults are enough.
 # timeout: 7200
 
 set -u
@@ -18,6 +19,7 @@ torture=${NB_PROGS:-$NB_OUT}/tests/torture/torture
 secs=${TORTURE_S:-60}
 args=(-t "${TORTURE_THREADS:-16}" -r "${TORTURE_ROUNDS:-10}"
 	-x "${TORTURE_SEED:-1}")
+[ -z "${TORTURE_ONLY:-}" ] || args+=(-o "$TORTURE_ONLY")
 bad=0
 
 case ${NB_BUILD:-release} in

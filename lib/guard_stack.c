@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks in memory that could be armed: coroutines, threads on memory of the
+ * program.  A stack is never armed once it is known: a signal's frame may have
+ * to be written there at any time.
+ *
+ * Invariant: what a slot holds for its thread's stack is marked in the table,
+ * or in no region.  Both change under the as lock only: what is tracked anew
+ * is nobody's stack until it is seen.
+ *
+ * Called by the guard for a thread that comes on a stack that is new, and by
+ * numabald for what the handler of hint faults has met.
+ */
+#include "guard_mm.h"
+#include "mech/slot.h"
+#include "nb.h"
+#include "regions.h"
+
+/* Coroutine stacks: as far around a stack pointer nothing is armed. */
+#define STACK_REACH NB_MIB
+/* A mapping no larger than this that holds a stack is a stack. */
+#define WHOLE_STACK_BYTES (16 * NB_MIB)
+
+/* What is a stack around @sp: the table says how far it may reach. */
+static struct nb_range stack_around(uint64_t sp)
+{
+	const struct nb_region *in = nb_regions_find(sp);
+	uint64_t reach = STACK_REACH;
+	struct nb_range r;
+
+	if (!in) {
+		r.start = sp - nb_min(sp, reach);
+		r.end = sp + reach;
+		nb_regions_gap(sp, &r);
+		return r;
+	}
+	/* All that is known to be one, or a mapping of its own. */
+	if (in->flags & NB_REGION_NEVER ||
+	    (!(in->flags & NB_REGION_BRK) &&
+	     in->end - in->start <= WHOLE_STACK_BYTES))
+		reach = WHOLE_STACK_BYTES;
+	r.start = nb_max(sp - nb_min(sp, reach), in->start);
+	r.end = nb_min(sp + reach, in->end);
+	r.start = nb_align_down(r.start, nb.page_bytes);
+	r.end = nb_align_up(r.end, nb.page_bytes);
+	return r;
+}
+
+/**
+ * nb_mm_stack() - a stack pointer was seen: what is around it is a stack
+ * @slot: of the calling thread, whose stack it is, which is to know it from
+ *	now on; NULL: of another.
+ * @sp: the stack pointer.
+ *
+ * Context: any thread, no lock held.
+ */
+void nb_mm_stack(struct nb_slot *slot, uint64_t sp)
+{
+	struct nb_sigstate ss;
+	struct nb_range r;
+	bool ok = true;
+
+	if (!nb_regions_may_overlap(sp - nb_min(sp, STACK_REACH),
+				    sp + STACK_REACH))
+		return;
+	nb_lock(&nb.as_lock, &ss);
+	r = stack_around(sp);
+	if (nb_regions_find(sp) &&
+	    !(nb_regions_find(sp)->flags & NB_REGION_NEVER)) {
+		ok = nb_mm_disarm(&r);
+		nb_regions_never(r.start, r.end);
+	}
+	/* Under the lock: nb_slots_forget_stacks() in track(). */
+	if (slot)
+		nb_slot_set_stack(slot, r.start, r.end);
+	nb_unlock(&nb.as_lock, &ss);
+	nb_mm_must(ok);
+}
+
+/**
+ * nb_mm_seen_stacks() - those that the handler of hint faults has met
+ *
+ * Context: numabald.
+ */
+void nb_mm_seen_stacks(void)
+{
+	int used = nb_slots_used();
+
+	for (int i = 0; i < used; i++) {
+		struct nb_slot *s = nb_slot_at(i);
+		uint64_t sp = 0;
+
+		if (atomic_load_explicit(&s->sp_seen, memory_order_relaxed))
+			sp = atomic_exchange(&s->sp_seen, 0);
+		if (sp && nb_regions_may_overlap(sp, sp + 1))
+			nb_mm_stack(NULL, sp);
+	}
+}
