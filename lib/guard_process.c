@@ -140,6 +140,7 @@ void nb_guard_process_forked(void)
 	/* Other threads may have been in the middle of such a call. */
 	atomic_store(&nb_mm_mutating, 0);
 	nb_patch_after_fork();
+	nb_signal_after_fork();
 	nb_hook_fork_child();
 }
 

@@ -10,16 +10,16 @@
  * call with another argument: a handler that comes then finds a stack that
  * can be unwound.
  *
- * Owns which signals' masks the program believes to have SIGSEGV in.  Called
- * by the guard with vector state saved.  Memory of the program is read and
- * written by nb_guard_copy() alone.
+ * A SIGSEGV that somebody sends while it is blocked has to wait, for whoever
+ * unblocks it, sigwait(3) or signalfd(2), and only the kernel knows how: then
+ * all memory is given back for good, and from there on masks are real.
+ *
+ * Called by the guard with vector state saved.  Memory of the program is read
+ * and written by nb_guard_copy() alone.
  *
  * A process that runs in our memory (vfork) has signals of its own: it gets
  * what it asks for, and nothing is armed while it lives.  It does not come by
  * the hooks.
- *
- * Not seen: masks that a handler of another signal changes in its context, or
- * changes by a call and leaves to its return to put back; signalfd(2).
  */
 #include "guard_signal.h"
 
@@ -42,8 +42,6 @@
 
 #define SEGV NB_SIG_BIT(SIGSEGV)
 #define MASK_BYTES 8 /* the kernel's sigset_t */
-#define NR_SIGNALS 64
-#define SIGINFO_BYTES 128
 
 /* call->aux, between enter and leave */
 enum {
@@ -54,12 +52,8 @@ enum {
 	AUX_RESTORE, /* 1 + whether SIGSEGV was blocked before, or 0 */
 };
 
-static _Atomic bool segv_masked[NR_SIGNALS + 1];
-
-static bool noted(int sig)
-{
-	return atomic_load_explicit(&segv_masked[sig], memory_order_relaxed);
-}
+/* One change of an action at a time. */
+static struct nb_lock action_lock = NB_LOCK_INIT(NB_LOCK_ACTION);
 
 /*
  * What the program gets.  A site that the call does not come back by can only
@@ -86,37 +80,32 @@ static long raw_action(int sig, const struct nb_ksigaction *act,
 
 /* What the kernel says of an action, as the program set it. */
 static void view_action(int sig, struct nb_ksigaction *act,
-			const struct nb_cancel_action *was)
+			const struct nb_handler_was *was)
 {
 	if (sig == SIGSEGV && nb_sigchain_is_ours(act))
 		nb_sigchain_get(act);
-	else if (sig == NB_SIGCANCEL)
-		nb_cancel_view(act, was);
-	if (noted(sig))
-		act->mask |= SEGV;
+	else if (sig != SIGSEGV)
+		nb_handler_view(sig, act, was);
 }
 
-/* An action for the kernel, stripped of SIGSEGV; then it is noted. */
+/* An action for the kernel, stripped of SIGSEGV. */
 static long change_action(int sig, const struct nb_ksigaction *act,
 			  struct nb_ksigaction *old)
 {
-	struct nb_cancel_action was = {.handler = 0};
 	struct nb_ksigaction k = *act;
+	struct nb_handler_was was;
+	struct nb_sigstate ss;
 	long err;
 
-	k.mask &= ~SEGV;
-	if (sig == NB_SIGCANCEL)
-		nb_cancel_wrap(&k, &was);
+	nb_lock(&action_lock, &ss);
+	nb_handler_wrap(sig, &k, &was);
 	err = raw_action(sig, &k, old);
-	if (err) {
-		if (sig == NB_SIGCANCEL)
-			nb_cancel_undo(&was);
-		return err;
-	}
-	view_action(sig, old, &was);
-	atomic_store_explicit(&segv_masked[sig], act->mask & SEGV,
-			      memory_order_relaxed);
-	return 0;
+	if (err)
+		nb_handler_undo(sig, &was);
+	else
+		view_action(sig, old, &was);
+	nb_unlock(&action_lock, &ss);
+	return err;
 }
 
 static long do_action(int sig, const struct nb_ksigaction *act,
@@ -139,10 +128,11 @@ static long do_action(int sig, const struct nb_ksigaction *act,
 /* Is it ours to answer?  All else the kernel answers, errors included. */
 static bool is_ours(int sig, const struct nb_ksigaction *act)
 {
-	if (sig < 1 || sig > NR_SIGNALS || !nb_sigchain_installed())
+	if (sig < 1 || sig > NB_NR_SIGNALS || !nb_sigchain_installed())
 		return false;
-	return sig == SIGSEGV || sig == NB_SIGCANCEL || noted(sig) ||
-	       (act && act->mask & SEGV);
+	if (act && (act->mask & SEGV || act->handler > (uint64_t)SIG_IGN))
+		return true;
+	return sig == SIGSEGV || nb_handler_known(sig);
 }
 
 static void action_enter(struct nb_call *call, struct nb_regs *r)
@@ -194,7 +184,7 @@ static void mask_enter(struct nb_call *call, struct nb_regs *r)
 		    how != SIG_SETMASK)
 			return;
 		now = mask_after(how, set, was);
-		if (set & SEGV && how != SIG_UNBLOCK) {
+		if (set & SEGV && how != SIG_UNBLOCK && !nb_sigchain_real()) {
 			call->aux[AUX_MASK] = set & ~SEGV;
 			nb_call_rewrite(call, r, 1,
 					(uint64_t)&call->aux[AUX_MASK]);
@@ -202,7 +192,7 @@ static void mask_enter(struct nb_call *call, struct nb_regs *r)
 	}
 	/* From here on the kernel may fail only after the mask has changed. */
 	nb_sigchain_set_blocked(now);
-	if (call->aux[AUX_OLD] || (!now && nb_sigchain_pending()))
+	if (call->aux[AUX_OLD])
 		nb_call_want_leave(call);
 }
 
@@ -215,13 +205,9 @@ static void mask_leave(const struct nb_call *call, const struct nb_regs *r)
 		mask |= SEGV;
 		nb_guard_copy(old, &mask, sizeof(mask));
 	}
-	nb_sigchain_deliver_pending();
 }
 
-/*
- * A mask for the time of a call.  A SIGSEGV that waits and is let in by it
- * ends the call at once.
- */
+/* A mask for the time of a call. */
 static void temporary_mask(struct nb_call *call, struct nb_regs *r, int arg)
 {
 	uint64_t mask = call->aux[AUX_MASK];
@@ -230,7 +216,7 @@ static void temporary_mask(struct nb_call *call, struct nb_regs *r, int arg)
 	call->aux[AUX_RESTORE] = 0;
 	if (!(mask & SEGV) && !was)
 		return;
-	if (mask & SEGV) {
+	if (mask & SEGV && !nb_sigchain_real()) {
 		call->aux[AUX_MASK] = mask & ~SEGV;
 		call->aux[AUX_SET_P] = (uint64_t)&call->aux[AUX_MASK];
 		call->aux[AUX_SET_BYTES] = MASK_BYTES;
@@ -246,11 +232,7 @@ static void temporary_mask(struct nb_call *call, struct nb_regs *r, int arg)
 		return;
 	call->aux[AUX_RESTORE] = 1 + was;
 	nb_call_want_leave(call);
-	nb_sigchain_set_blocked(mask & SEGV);
-	if (nb_sigchain_blocked() || !nb_sigchain_pending())
-		return;
-	nb_sigchain_deliver_pending();
-	nb_call_emulate(call, -EINTR);
+	nb_sigchain_wait_begin(mask & SEGV);
 }
 
 /* Argument @arg points to a mask of @bytes. */
@@ -282,39 +264,30 @@ static void wait_pair_enter(struct nb_call *call, struct nb_regs *r)
 static void wait_leave(const struct nb_call *call)
 {
 	if (call->aux[AUX_RESTORE])
-		nb_sigchain_block(call->aux[AUX_RESTORE] - 1);
+		nb_sigchain_wait_end(call->aux[AUX_RESTORE] - 1);
 }
 
 /* ---- a SIGSEGV that waits ------------------------------------------------ */
 
-static void pending_enter(struct nb_call *call, struct nb_regs *r)
+/* Once the masks are real, no page may be armed any more. */
+static void before_it_waits(void)
 {
-	uint64_t set, bytes = r->arg[1];
-	long err;
+	struct nb_sigstate ss;
 
-	if (!nb_sigchain_pending() || bytes > MASK_BYTES)
-		return;
-	err = nb_syscall6(SYS_rt_sigpending, (long)&set, MASK_BYTES, 0, 0, 0,
-			  0);
-	set |= SEGV;
-	if (!err)
-		err = nb_guard_copy((void *)r->arg[0], &set, bytes);
-	answer(call, r, err);
+	nb_standdown("SIGSEGV was sent to the program, which blocks it");
+	/* Another thread may be at it. */
+	nb_lock(&nb.as_lock, &ss);
+	nb_unlock(&nb.as_lock, &ss);
 }
 
-static void timedwait_enter(struct nb_call *call, const struct nb_regs *r)
+/**
+ * nb_signal_after_fork() - a thread that is not here may have held our lock
+ *
+ * Context: forked child, the only thread there.
+ */
+void nb_signal_after_fork(void)
 {
-	siginfo_t info;
-	uint64_t set;
-
-	if (!nb_sigchain_pending() || r->arg[3] != MASK_BYTES ||
-	    nb_guard_copy(&set, (const void *)r->arg[0], sizeof(set)) ||
-	    !(set & SEGV) || !nb_sigchain_take_pending(&info))
-		return;
-	if (r->arg[1] && nb_guard_copy((void *)r->arg[1], &info, SIGINFO_BYTES))
-		nb_call_emulate(call, -EFAULT);
-	else
-		nb_call_emulate(call, SIGSEGV);
+	nb_lock_reinit(&action_lock);
 }
 
 /* ---- alternate stacks ---------------------------------------------------- */
@@ -381,12 +354,6 @@ static void dispatch(struct nb_call *call, struct nb_regs *r)
 	case SYS_pselect6:
 	case SYS_io_pgetevents:
 		wait_pair_enter(call, r);
-		break;
-	case SYS_rt_sigpending:
-		pending_enter(call, r);
-		break;
-	case SYS_rt_sigtimedwait:
-		timedwait_enter(call, r);
 		break;
 	case SYS_sigaltstack:
 		altstack_enter(call, r);
@@ -458,7 +425,8 @@ int nb_signal_start(void)
 	err = nb_altstack_init(getauxval(AT_MINSIGSTKSZ));
 	if (err)
 		return err;
-	for (int sig = 1; sig <= NR_SIGNALS; sig++) {
+	nb_sigchain_on_wait(before_it_waits);
+	for (int sig = 1; sig <= NB_NR_SIGNALS; sig++) {
 		if (sig == SIGSEGV || raw_action(sig, NULL, &act))
 			continue;
 		if (is_ours(sig, &act))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What else than the hooks of guard_signal.c and guard_cancel.c the guard
- * calls: at start, for threads and for programs that are started.
+ * What else than the hooks of guard_signal.c the guard calls: at start, for
+ * threads and for programs that are started.
  */
 #ifndef NB_GUARD_SIGNAL_H
 #define NB_GUARD_SIGNAL_H
@@ -20,23 +20,28 @@ struct nb_exec_signals {
 int nb_signal_start(void);
 void nb_signal_thread_begin(struct nb_slot *slot);
 void nb_signal_shared_child(struct nb_regs *r);
+void nb_signal_after_fork(void);
 bool nb_signal_exec_begin(struct nb_exec_signals *save);
 void nb_signal_exec_failed(const struct nb_exec_signals *save);
 bool nb_signal_vfork_begin(struct nb_exec_signals *save);
 void nb_signal_vfork_end(const struct nb_exec_signals *save);
 
 /*
- * guard_cancel.c.  The signal of pthread_cancel(3), and what stands between
- * the kernel and libc's handler of it: @act becomes what the kernel gets,
- * @old what the program sees; _undo(): the kernel did not take @act.
+ * guard_handler.c.  What stands between the kernel and the program's handlers:
+ * @act becomes what the kernel gets, @old what the program sees; _undo(): the
+ * kernel did not take @act.
  */
-#define NB_SIGCANCEL 32
-struct nb_cancel_action {
+#define NB_NR_SIGNALS 64
+#define NB_SIGCANCEL 32 /* of pthread_cancel(3) */
+struct nb_handler_was {
 	uint64_t handler;
+	bool segv;
 };
-void nb_cancel_wrap(struct nb_ksigaction *act, struct nb_cancel_action *was);
-void nb_cancel_undo(const struct nb_cancel_action *was);
-void nb_cancel_view(struct nb_ksigaction *old,
-		    const struct nb_cancel_action *was);
+void nb_handler_wrap(int sig, struct nb_ksigaction *act,
+		     struct nb_handler_was *was);
+void nb_handler_undo(int sig, const struct nb_handler_was *was);
+void nb_handler_view(int sig, struct nb_ksigaction *old,
+		     const struct nb_handler_was *was);
+bool nb_handler_known(int sig);
 
 #endif /* NB_GUARD_SIGNAL_H */

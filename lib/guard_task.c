@@ -15,6 +15,7 @@
 #include "guard_mm.h"
 #include "hooks.h"
 #include "mech/arm.h"
+#include "mech/sigchain.h"
 #include "nb.h"
 #include "plat/raw_thread.h"
 
@@ -233,6 +234,16 @@ static bool clone_areas(const struct nb_regs *r, struct areas *a)
 	return true;
 }
 
+/* SIGSEGV may be sent to the thread before it has made a call. */
+static void inherit_mask(uint64_t tls)
+{
+	uint64_t where;
+	bool blocked = nb_sigchain_inherit(tls, &where);
+
+	if (blocked)
+		nb_guard_copy((void *)where, &blocked, sizeof(blocked));
+}
+
 /**
  * nb_task_clone_never() - never arm what a new thread's kernel side writes to
  * @r: registers before clone(2) or clone3(2)
@@ -251,8 +262,11 @@ void nb_task_clone_never(const struct nb_regs *r)
 		return; /* the rest is in the child's memory */
 	if (a.flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID))
 		never(a.child_tid, sizeof(int));
-	if (a.flags & CLONE_SETTLS)
+	if (a.flags & CLONE_SETTLS) {
 		nb_guard_never_tls(a.tls);
+		if (a.flags & CLONE_THREAD)
+			inherit_mask(a.tls);
+	}
 	never(a.stack, a.stack_bytes);
 }
 

@@ -12,7 +12,7 @@ LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
 
 LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c protect.c arm.c \
 	hint_fault.c fault_ring.c migrate.c affinity.c altstack.c sigframe.c \
-	sigchain.c)
+	sigmask.c sigchain.c)
 
 LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c site.c \
 	window.c stub.c code.c area.c record.c install.c patch.c module.c \
@@ -20,7 +20,7 @@ LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c site.c \
 
 LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	start.c guard_setup.c guard_mm.c guard_stack.c guard_signal.c \
-	guard_cancel.c guard_process.c guard_task.c guard_step.c guard_alone.c \
+	guard_handler.c guard_process.c guard_task.c guard_step.c guard_alone.c \
 	guard_report.c tasks.c regions.c numabald.c sample.c place.c arming.c \
 	standdown.c fork.c \
 	stats.c stats_json.c hooks.c hooks_task.c api.c

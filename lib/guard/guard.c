@@ -303,6 +303,17 @@ static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
 }
 
 /**
+ * nb_guard_shared_child() - are we a process that runs in our parent's memory?
+ *
+ * Context: any thread, signal handler.
+ * Return: true if so.
+ */
+bool nb_guard_shared_child(void)
+{
+	return shared_child();
+}
+
+/**
  * nb_guard_enter() - a system call is about to be made
  * @r: the registers at the site.
  *

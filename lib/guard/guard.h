@@ -57,6 +57,7 @@ void nb_guard_on(bool on); /* ranges are published and disarmed */
 void nb_guard_quiet(void);
 bool nb_guard_is_on(void);
 void nb_guard_note_fork(void);
+bool nb_guard_shared_child(void);
 
 /* Called by entry.S; true: call the _slow one, with vector state saved. */
 bool nb_guard_enter(struct nb_regs *r);

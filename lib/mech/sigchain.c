@@ -7,10 +7,7 @@
  * Invariants:
  * 1. While installed, the kernel's action for SIGSEGV is ours, until a SIGSEGV
  *    comes that the application's default action must take.
- * 2. The kernel never has SIGSEGV blocked in a thread whose mask calls come
- *    by us: blocked there means killed at the next hint fault.  What the
- *    application believes is in the thread's blocked flag.
- * 3. The application's action is read by the handler without a lock: two
+ * 2. The application's action is read by the handler without a lock: two
  *    copies, and an index that changes when the new one is complete.
  */
 #include "sigchain.h"
@@ -20,6 +17,7 @@
 #include "altstack.h"
 #include "hint_fault.h"
 #include "sigframe.h"
+#include "sigmask.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -28,18 +26,13 @@
 
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
-static struct nb_ksigaction actions[2]; /* the application's; invariant 3 */
+static struct nb_ksigaction actions[2]; /* the application's; invariant 2 */
 static _Atomic int current_action;
 static _Atomic uint32_t nr_set; /* times that the action was set */
 static _Atomic bool installed;
 static _Atomic bool every_mask; /* see nb_sigchain_every_mask() */
 static void (*on_crash)(void);
 static struct nb_lock action_lock = NB_LOCK_INIT(NB_LOCK_ACTION);
-
-#define TLS __attribute__((tls_model("initial-exec")))
-static __thread bool blocked TLS; /* as the application believes */
-static __thread bool pending TLS; /* came while blocked */
-static __thread siginfo_t pending_info TLS;
 
 #if defined(__x86_64__)
 #define RESTORER ((uint64_t)nb_restore_rt)
@@ -92,20 +85,44 @@ static void our_action(struct nb_ksigaction *act)
 	act->mask = ~0ULL;
 }
 
+/* A parent may have left it blocked: see sigmask.c. */
+static void unblock(void)
+{
+	uint64_t segv = NB_SIG_BIT(SIGSEGV), mask = 0;
+
+	nb_syscall6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, sizeof(segv),
+		    0, 0);
+	nb_sigchain_set_blocked(mask & segv);
+	if (mask & segv)
+		nb_syscall6(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&segv, 0,
+			    sizeof(segv), 0, 0);
+}
+
+/* Sent to a program that has it blocked, from its beginning. */
+static bool waits(void)
+{
+	uint64_t set = 0;
+
+	nb_syscall6(SYS_rt_sigpending, (long)&set, sizeof(set), 0, 0, 0, 0);
+	return set & NB_SIG_BIT(SIGSEGV);
+}
+
 /**
  * nb_sigchain_install() - put our handler before the application's
  *
  * Context: start only.
- * Return: 0 or -errno of rt_sigaction(2).
+ * Return: 0 or -errno of rt_sigaction(2); -EBUSY: a SIGSEGV waits already,
+ * which can only be kept by having it blocked.
  */
 int nb_sigchain_install(void)
 {
 	struct nb_ksigaction ours, old;
-	uint64_t segv = NB_SIG_BIT(SIGSEGV), mask = 0;
 	long err;
 
 	if (atomic_load(&installed))
 		return 0;
+	if (waits())
+		return -EBUSY;
 	err = rt_sigaction(NULL, &old);
 	if (err)
 		return (int)err;
@@ -115,10 +132,7 @@ int nb_sigchain_install(void)
 	if (err)
 		return (int)err;
 	atomic_store(&installed, true);
-	/* A parent may have left it blocked: invariant 2. */
-	nb_syscall6(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&segv, (long)&mask,
-		    sizeof(segv), 0, 0);
-	blocked = mask & segv;
+	unblock();
 	return 0;
 }
 
@@ -186,7 +200,7 @@ bool nb_sigchain_intact(void)
 void nb_sigchain_fork_child(void)
 {
 	nb_lock_reinit(&action_lock);
-	pending = false; /* pending signals are not inherited */
+	nb_sigmask_forget(); /* pending signals are not inherited */
 }
 
 /**
@@ -224,7 +238,7 @@ void nb_sigchain_action(const struct nb_ksigaction *act,
 		set_action(&next);
 		/* Who ignores a signal from now on has never got it. */
 		if (next.handler == (uint64_t)SIG_IGN)
-			pending = false;
+			nb_sigmask_forget();
 	}
 	nb_unlock(&action_lock, &ss);
 }
@@ -269,82 +283,6 @@ void nb_sigchain_every_mask(bool seen)
 }
 
 /**
- * nb_sigchain_deliver_pending() - a SIGSEGV that was sent while it was blocked
- *
- * Context: any thread, with nothing held.
- */
-void nb_sigchain_deliver_pending(void)
-{
-	siginfo_t info;
-
-	if (blocked || !nb_sigchain_take_pending(&info))
-		return;
-	nb_syscall6(SYS_rt_tgsigqueueinfo, nb_sys_getpid(), nb_sys_gettid(),
-		    SIGSEGV, (long)&info, 0, 0);
-}
-
-/**
- * nb_sigchain_set_blocked() - the application's mask has SIGSEGV, or not
- * @now_blocked: what it wants for the calling thread.
- *
- * What came meanwhile stays pending.
- *
- * Context: any thread, signal handler.
- * Return: whether it was blocked, as the application sees it.
- */
-bool nb_sigchain_set_blocked(bool now_blocked)
-{
-	bool was = blocked;
-
-	blocked = now_blocked;
-	return was;
-}
-
-/**
- * nb_sigchain_block() - the application blocks or unblocks SIGSEGV
- * @now_blocked: what it wants for the calling thread.
- *
- * Unblocking delivers a SIGSEGV that somebody sent meanwhile.
- *
- * Context: any thread.
- * Return: whether it was blocked, as the application sees it.
- */
-bool nb_sigchain_block(bool now_blocked)
-{
-	bool was = nb_sigchain_set_blocked(now_blocked);
-
-	nb_sigchain_deliver_pending();
-	return was;
-}
-
-/**
- * nb_sigchain_pending() - was a SIGSEGV sent while it was blocked?
- *
- * Context: any thread.
- * Return: true if one waits in the calling thread.
- */
-bool nb_sigchain_pending(void)
-{
-	return pending;
-}
-
-/**
- * nb_sigchain_take_pending() - receive it otherwise than by a handler
- * @info: out.
- *
- * Context: any thread.
- * Return: true if there was one.
- */
-bool nb_sigchain_take_pending(siginfo_t *info)
-{
-	if (!pending)
-		return false;
-	*info = pending_info; /* while pending, the handler leaves it alone */
-	pending = false;
-	return true;
-}
-
-/**
  * nb_sigchain_ignore() - have the kernel ignore SIGSEGV in truth
  * @on: true: an exec(2) is next, which hands on what is ignored; false: it
  *	failed.
@@ -361,17 +299,6 @@ int nb_sigchain_ignore(bool on)
 	if (!on)
 		our_action(&act);
 	return (int)rt_sigaction(&act, NULL);
-}
-
-/**
- * nb_sigchain_blocked() - does the calling thread believe SIGSEGV blocked?
- *
- * Context: any thread, signal handler.
- * Return: true if so.
- */
-bool nb_sigchain_blocked(void)
-{
-	return blocked;
 }
 
 /*
@@ -423,14 +350,15 @@ static bool enter_handler(const struct nb_ksigaction *act, siginfo_t *info,
 	if (!(act->flags & SA_NODEFER))
 		mask |= NB_SIG_BIT(SIGSEGV);
 	jump->handler = act->handler;
-	/* Invariant 2: SIGSEGV stays open, for hint faults in the handler. */
+	/* SIGSEGV stays open, for hint faults in the handler. */
 	jump->mask = mask & ~NB_SIG_BIT(SIGSEGV);
+	nb_sigmask_show(uc);
 	if (!on_wrong_stack(act, uc))
 		nb_sigframe_stay(jump, info, uc);
 	else if (!nb_sigframe_move(jump, info, uc))
 		return false;
 	if (atomic_load_explicit(&every_mask, memory_order_relaxed))
-		blocked = mask & NB_SIG_BIT(SIGSEGV);
+		nb_sigchain_set_blocked(mask & NB_SIG_BIT(SIGSEGV));
 	return true;
 }
 
@@ -445,14 +373,12 @@ static void reset_handler(const struct nb_ksigaction *act)
 /* A SIGSEGV that is not ours, with all signals blocked. */
 static bool deliver(siginfo_t *info, ucontext_t *uc, struct nb_sigjump *jump)
 {
-	bool sent = info->si_code <= 0;
+	bool sent = info->si_code <= 0, blocked = nb_sigchain_blocked();
 	struct nb_ksigaction act;
 
 	get_action(&act);
 	if (sent && blocked) {
-		if (!pending)
-			pending_info = *info;
-		pending = true;
+		nb_sigmask_keep(info, uc);
 		return false;
 	}
 	if (sent && act.handler == (uint64_t)SIG_IGN)
@@ -491,23 +417,4 @@ bool nb_sigsegv_handle(int sig, siginfo_t *info, void *uc,
 	if (info->si_code > 0 && nb_sigframe_copy_failed(uc))
 		return false;
 	return deliver(info, uc, jump);
-}
-
-/**
- * nb_sigsegv_return() - the application's handler has returned
- * @uc: the context that it had, which is about to be the thread's again.
- *
- * Context: signal handler, with the handler's mask.
- */
-void nb_sigsegv_return(ucontext_t *uc)
-{
-	uint64_t mask;
-	bool segv;
-
-	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
-	segv = mask & NB_SIG_BIT(SIGSEGV);
-	/* Invariant 2 */
-	mask &= ~NB_SIG_BIT(SIGSEGV);
-	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
-	nb_sigchain_block(segv);
 }

@@ -8,6 +8,7 @@
 #include "../base/util.h"
 
 #include <signal.h>
+#include <ucontext.h>
 
 #ifndef SA_RESTORER
 #define SA_RESTORER 0x04000000
@@ -34,9 +35,15 @@ void nb_sigchain_action(const struct nb_ksigaction *act,
 void nb_sigchain_get(struct nb_ksigaction *act);
 bool nb_sigchain_is_ours(const struct nb_ksigaction *act);
 void nb_sigchain_every_mask(bool seen);
+void nb_sigchain_on_wait(void (*fn)(void));
+bool nb_sigchain_real(void);
+void nb_sigchain_handler_begin(ucontext_t *uc, bool segv);
 bool nb_sigchain_block(bool blocked);
 bool nb_sigchain_set_blocked(bool blocked);
 bool nb_sigchain_blocked(void);
+bool nb_sigchain_inherit(uint64_t tls, uint64_t *where);
+bool nb_sigchain_wait_begin(bool blocked);
+void nb_sigchain_wait_end(bool was);
 void nb_sigchain_deliver_pending(void);
 bool nb_sigchain_pending(void);
 bool nb_sigchain_take_pending(siginfo_t *info);

@@ -32,4 +32,8 @@ for c in returns jumps changes overflows others end-deferred end-overflow \
 	end-overflow-onstack end-resethand; do
 	both prog_sig_stack "$c"
 done
+for c in frames afterwards old-ways contexts unwinds by-fd by-thread by-others \
+	in-waits; do
+	both prog_sig_frames "$c"
+done
 exit "$bad"

@@ -24,6 +24,7 @@ struct numabal nb;
 static bool with_hook, lazy;
 static volatile int calls, last_code;
 static uint64_t never_start, never_len;
+static const char *stood_down;
 static uint64_t stub_stands_for; /* any address is in a stub, then */
 #define SKEW 128
 
@@ -45,6 +46,16 @@ bool nb_patch_original(uint64_t addr, uint64_t *original,
 	(void)site;
 	*original = stub_stands_for;
 	return stub_stands_for;
+}
+
+bool nb_guard_shared_child(void)
+{
+	return false;
+}
+
+void nb_standdown(const char *why)
+{
+	stood_down = why;
 }
 
 unsigned int nb_patch_skew(uint64_t addr)

@@ -10,6 +10,8 @@
 
 #include "guard_sys.h"
 
+#include <fcntl.h>
+
 #define NEVER_BLOCKED (NB_SIG_BIT(SIGKILL) | NB_SIG_BIT(SIGSTOP))
 #define BAD ((void *)0x1230)
 #define EXPECT(cond)                                                           \
@@ -57,6 +59,18 @@ static inline bool kernel_blocks_segv(void)
 
 	nb_syscall6(SYS_rt_sigprocmask, 0, 0, (long)&mask, 8, 0, 0);
 	return mask & SEGV;
+}
+
+/* What waits for any thread of the process. */
+__attribute__((unused)) static uint64_t kernel_pending_all(void)
+{
+	char buf[4096] = "", *at;
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+	close(fd);
+	at = n > 0 ? strstr(buf, "ShdPnd:") : NULL;
+	return at ? strtoull(at + 7, NULL, 16) : 0;
 }
 
 static inline void send_segv(void)

@@ -41,9 +41,10 @@ static int case_pending(void)
 
 	EXPECT(!act(SIGSEGV, on_signal, 0, 0));
 	EXPECT(!mask_set(SIG_BLOCK, SEGV | HUP));
+	EXPECT(kernel_blocks_segv() == !with_hook && !stood_down);
 	send_segv();
 	send_segv();
-	EXPECT(!calls);
+	EXPECT(!calls && !stood_down == !with_hook && kernel_blocks_segv());
 	EXPECT(!sys(SYS_rt_sigpending, &set, 8) && set == SEGV);
 	EXPECT(sys(SYS_rt_sigpending, &set, 9) == -EINVAL);
 	EXPECT(!mask_set(SIG_SETMASK, HUP));
@@ -59,6 +60,61 @@ static int case_pending(void)
 	send_segv();
 	EXPECT(!act(SIGSEGV, (void *)SIG_IGN, 0, 0));
 	EXPECT(!mask_set(SIG_UNBLOCK, SEGV) && calls == 1);
+	return OK;
+}
+
+/* Process-wide: any thread may have it. */
+static int case_pending_all(void)
+{
+	siginfo_t sent = {.si_code = SI_QUEUE}, info;
+	uint64_t set = 0, segv = SEGV;
+
+	EXPECT(!act(SIGSEGV, on_signal, 0, 0) && !mask_set(SIG_BLOCK, SEGV));
+	sent.si_value.sival_int = 42;
+	nb_syscall6(SYS_rt_sigqueueinfo, nb_sys_getpid(), SIGSEGV, (long)&sent,
+		    0, 0, 0);
+	EXPECT(!calls && !sys(SYS_rt_sigpending, &set, 8) && set == SEGV);
+	EXPECT(kernel_pending_all() & SEGV);
+	EXPECT(sys(SYS_rt_sigtimedwait, &segv, &info, 0, 8) == SIGSEGV);
+	EXPECT(info.si_code == SI_QUEUE && info.si_value.sival_int == 42);
+	return OK;
+}
+
+static volatile uint64_t mask_in_handler, mask_in_frame;
+static volatile bool change_frame;
+
+static void in_frame(int sig, siginfo_t *info, void *ucv)
+{
+	ucontext_t *uc = ucv;
+	uint64_t mask;
+
+	on_signal(sig, info, ucv);
+	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	mask_in_frame = mask;
+	mask_in_handler = mask_now();
+	if (change_frame)
+		mask ^= SEGV;
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+	mask_set(SIG_SETMASK, ~0ULL); /* for the time of the handler */
+}
+
+/* What a handler of another signal sees, and leaves to its return. */
+static int case_frames(void)
+{
+	EXPECT(!act(SIGUSR1, in_frame, 0, SEGV | HUP));
+	raise(SIGUSR1);
+	EXPECT(calls == 1 && !mask_in_frame && !mask_now());
+	EXPECT(mask_in_handler == (USR1 | HUP | SEGV));
+	change_frame = true;
+	raise(SIGUSR1);
+	EXPECT(calls == 2 && mask_now() == SEGV);
+	EXPECT(kernel_blocks_segv() == !with_hook);
+	change_frame = false;
+	raise(SIGUSR1);
+	EXPECT(mask_in_frame == SEGV && mask_now() == SEGV);
+	change_frame = true;
+	raise(SIGUSR1);
+	EXPECT(calls == 4 && !mask_now());
 	return OK;
 }
 
@@ -112,7 +168,7 @@ static int case_waits(void)
 		calls = 0;
 		raise(SIGUSR1);
 		EXPECT(wait_with(how, &mask) == -EINTR && calls == 1);
-		EXPECT(seen_mask == !with_hook);
+		EXPECT(seen_mask == (!with_hook || nb_sigchain_real()));
 		EXPECT(mask == ~USR1 && mask_now() == USR1);
 		/* a SIGSEGV that waits is let in */
 		EXPECT(!mask_set(SIG_BLOCK, SEGV));
@@ -132,6 +188,8 @@ static int case_waits(void)
 static const struct guard_case cases[] = {
 	{"mask", case_mask},
 	{"pending", case_pending},
+	{"pending_all", case_pending_all},
+	{"frames", case_frames},
 	{"waits", case_waits},
 };
 

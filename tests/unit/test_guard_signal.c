@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lib/guard_signal.c: actions, alternate stacks, other programs, and libc's
- * handler of cancellation behind lib/guard_cancel.c.
+ * handler of cancellation behind lib/guard_handler.c.
  */
 #include "signal_cases.h"
 
