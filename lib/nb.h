@@ -135,6 +135,7 @@ void nb_before_crash(void);
 
 /* stats.c */
 void nb_stats_prepare(void);
+void nb_stats_write_start(void);
 void nb_stats_write_exit(void);
 void nb_stats_collect(struct numabal_stats *st);
 

@@ -310,7 +310,9 @@ static int start(const struct numabal_opts *opts, bool preloaded)
 	if (err) {
 		if (!nb_guarded())
 			nb_sigchain_remove();
-		return idle(nb_guard_choice()->why);
+		idle(nb_guard_choice()->why);
+		nb_stats_write_start();
+		return 0;
 	}
 	/* Where fork(2) itself passes by us, its functions need not. */
 	if (!nb_guarded())

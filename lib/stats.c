@@ -253,6 +253,20 @@ static long write_stderr(const char *buf, size_t len)
 }
 
 /**
+ * nb_stats_write_start() - write the statistics of a process left alone
+ *
+ * It may end by a call that does not come by: a runtime that makes its calls
+ * itself.  A file only: it is written over at an end that is seen.
+ *
+ * Context: start only.
+ */
+void nb_stats_write_start(void)
+{
+	if (nb.cfg.stats[0] && nb.cfg.stats[0] != '-')
+		nb_stats_write_exit();
+}
+
+/**
  * nb_stats_write_exit() - write what NUMABAL_STATS asks for
  *
  * Processes that a run started, but that were never balanced, write nothing.
