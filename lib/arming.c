@@ -9,6 +9,8 @@
  *
  * Runs in numabald only.
  */
+#include "guard_hooks.h"
+#include "guard_mm.h"
 #include "mech/arm.h"
 #include "nb.h"
 #include "plat/arena.h"
@@ -143,6 +145,8 @@ static int arm_step(const struct nb_range *step)
 	nb_lock(&nb.as_lock, &ss);
 	if (!may_arm_now())
 		n = -EAGAIN;
+	else if (!nb_verify_range(step))
+		n = nb_guarded() ? -ESTALE : 0;
 	for (uint64_t a = nb_align_down(step->start, NB_BLOCK_BYTES);
 	     a < step->end && n >= 0; a += NB_BLOCK_BYTES) {
 		n = arm_part(&batch, a, step);
@@ -197,10 +201,14 @@ void nb_scan_run(uint64_t now_ns)
 	struct nb_range step;
 	int nr, armed = 0;
 
-	if (uses_io_uring()) {
+	/* Where calls are guarded, none has made one; see nb_reconcile(). */
+	if (!nb_guarded() && uses_io_uring()) {
 		nb_standdown("the program uses io_uring");
 		return;
 	}
+	/* The program's share of the kernel's mappings is not touched. */
+	if (atomic_load(&nb_map_room) <= 0)
+		return;
 	nr = snapshot(now_ns);
 	nb_scan_begin(&nb.scan, &nb.scan_opts);
 	while (nb_scan_next(&nb.scan, &nb.scan_opts, vmas, (size_t)nr, &step)) {
@@ -208,6 +216,10 @@ void nb_scan_run(uint64_t now_ns)
 
 		if (n == -EAGAIN)
 			break;
+		if (n == -ESTALE) {
+			nb_standdown(nb_why_unseen_change);
+			return;
+		}
 		if (n < 0) {
 			nb_standdown("mprotect failed while arming");
 			return;

@@ -18,7 +18,6 @@
 #include "base/mutant.h"
 #include "guard_hooks.h"
 #include "guard_task.h"
-#include "hooks.h"
 #include "mech/altstack.h"
 #include "mech/arm.h"
 #include "mech/slot.h"
@@ -33,6 +32,9 @@
 #include <sys/shm.h>
 #include <sys/syscall.h>
 
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -43,8 +45,6 @@
 #define RW ((uint32_t)(PROT_READ | PROT_WRITE))
 /* What the conservative tier may arm as well. */
 #define LARGE_BYTES (4 * NB_MIB)
-
-_Atomic uint32_t nb_mm_mutating;
 
 static uint64_t brk_start, brk_end; /* (L:as) page bounds of the heap */
 
@@ -405,25 +405,10 @@ static void shmat_enter(const struct nb_regs *r)
 		untrack(r->arg[1], ds.shm_segsz);
 }
 
-/* Of a list of ranges: all memory, for once. */
-static void give_all_back(void)
-{
-	struct nb_sigstate ss;
-	int err;
-
-	nb_lock(&nb.as_lock, &ss);
-	err = nb_disarm_all();
-	nb_unlock(&nb.as_lock, &ss);
-	nb_mm_must(!err);
-}
-
 static void mm_enter(struct nb_call *call, struct nb_regs *r)
 {
-	const void *addr = (const void *)r->arg[0];
-
 	if (!nb_is_active())
 		return;
-	atomic_fetch_add(&nb_mm_mutating, 1);
 	nb_call_want_leave(call);
 	if (NB_NO_MM_HOOK)
 		return;
@@ -444,27 +429,16 @@ static void mm_enter(struct nb_call *call, struct nb_regs *r)
 	case SYS_brk:
 		brk_enter(r);
 		break;
-	case SYS_madvise:
-		nb_hook_madvise_begin(addr, r->arg[1], (int)r->arg[2]);
-		break;
-	case SYS_mlock:
-	case SYS_mlock2:
-		nb_hook_mlock_begin(addr, r->arg[1]);
-		break;
-	case SYS_mlockall:
-		nb_hook_mlockall_begin((int)r->arg[0]);
-		break;
 	case SYS_shmat:
 		shmat_enter(r);
 		break;
 	case SYS_pkey_mprotect: /* giving back would lose the key */
 	case SYS_remap_file_pages:
-	case 462: /* mseal(2): its protection can never change again */
+	case SYS_mseal: /* its protection can never change again */
 		untrack(r->arg[0], r->arg[1]);
 		break;
-	case SYS_process_madvise:
-		give_all_back();
-		break;
+	default:
+		nb_advice_enter(call, r);
 	}
 }
 
@@ -487,8 +461,9 @@ static void mm_leave(struct nb_call *call, struct nb_regs *r)
 	case SYS_brk:
 		brk_leave(r);
 		break;
+	default:
+		nb_advice_leave(call, r);
 	}
-	atomic_fetch_sub(&nb_mm_mutating, 1);
 }
 
 const struct nb_guard_hook nb_guard_mm = {mm_enter, mm_leave};

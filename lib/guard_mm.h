@@ -7,13 +7,21 @@
 
 #include "guard/guard.h"
 
-extern _Atomic uint32_t nb_mm_mutating; /* calls between enter and leave */
-
 void nb_mm_learn(void);
 bool nb_mm_disarm(const struct nb_range *r);
 void nb_mm_must(bool ok);
 void nb_mm_stack(struct nb_slot *slot, uint64_t sp);
 void nb_mm_seen_stacks(void);
 void nb_mm_never(uint64_t start, uint64_t len);
+
+/* guard_advice.c: of hook MM, what makes no mapping and removes none */
+void nb_advice_enter(struct nb_call *call, const struct nb_regs *r);
+void nb_advice_leave(const struct nb_call *call, const struct nb_regs *r);
+
+/* guard_verify.c */
+bool nb_verify_range(const struct nb_range *range);
+void nb_reconcile(uint64_t now_ns);
+void nb_reconcile_after_fork(void);
+extern const char nb_why_unseen_change[];
 
 #endif /* NB_GUARD_MM_H */

@@ -13,7 +13,6 @@
  */
 #include "guard/patch.h"
 #include "guard_hooks.h"
-#include "guard_mm.h"
 #include "guard_signal.h"
 #include "guard_task.h"
 #include "hooks.h"
@@ -137,8 +136,6 @@ static void process_enter(struct nb_call *call, struct nb_regs *r)
 void nb_guard_process_forked(void)
 {
 	nb_guard_note_fork();
-	/* Other threads may have been in the middle of such a call. */
-	atomic_store(&nb_mm_mutating, 0);
 	nb_patch_after_fork();
 	nb_signal_after_fork();
 	nb_hook_fork_child();

@@ -321,8 +321,11 @@ void nb_hook_madvise_begin(const void *addr, size_t len, int advice)
 	case MADV_NORMAL:
 	case MADV_RANDOM:
 	case MADV_SEQUENTIAL:
+	case MADV_WILLNEED:
 	case MADV_DONTNEED:
 	case MADV_FREE:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
 	case MADV_DODUMP:
 	case MADV_DONTDUMP:
 	case MADV_MERGEABLE:
@@ -371,10 +374,12 @@ void nb_hook_mlockall_begin(int flags)
 {
 	struct nb_range all = {0, 1ULL << NB_VA_BITS};
 
-	(void)flags;
 	if (!nb_is_active())
 		return;
-	atomic_store(&nb.all_locked, true);
+	if (flags & MCL_FUTURE)
+		atomic_store(&nb.all_locked, true);
+	if (!(flags & MCL_CURRENT))
+		return;
 	give_back(&all, NB_VMA_LOCKED);
 }
 

@@ -19,7 +19,8 @@ LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c site.c \
 	xsave.c entry.S syscall.c subcall.c guard.c)
 
 LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
-	start.c guard_setup.c guard_mm.c guard_stack.c guard_signal.c \
+	start.c guard_setup.c guard_mm.c guard_advice.c guard_verify.c \
+	guard_stack.c guard_signal.c \
 	guard_handler.c guard_process.c guard_task.c guard_step.c guard_alone.c \
 	guard_report.c tasks.c regions.c numabald.c sample.c place.c arming.c \
 	standdown.c fork.c \

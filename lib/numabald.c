@@ -185,6 +185,9 @@ static void numabald_pass(uint64_t now)
 	check_health();
 	if (atomic_load(&nb.state) != NB_RUNNING)
 		return;
+	nb_reconcile(now);
+	if (atomic_load(&nb.state) != NB_RUNNING)
+		return;
 	/* A look that found nothing makes the next one later. */
 	nb.poll_ns = nr ? POLL_MIN_NS : nb_min(nb.poll_ns * 2, POLL_MAX_NS);
 	maybe_scan(now);
@@ -374,6 +377,7 @@ void nb_daemon_after_fork(void)
 	memset(&nb.pass, 0, sizeof(nb.pass));
 	memset(&nb.count, 0, sizeof(nb.count));
 	memset(nb.why_count, 0, sizeof(nb.why_count));
+	nb_reconcile_after_fork();
 	nb.scan_cpu_ns = 0;
 	nb.placing_ns = 0;
 	nb.base_cost_ns = 0;

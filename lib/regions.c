@@ -198,12 +198,17 @@ void nb_regions_add_prot(const struct nb_region *r)
 	atomic_fetch_add(&version, 1);
 }
 
+/* Other attributes for a part of a region. */
+struct change {
+	uint32_t set, clear;
+	int64_t prot; /* negative: as it was */
+};
+
 /*
  * Give the parts of regions that lie in a range other attributes: each part is
  * put in anew, so that it is split off or joined as need be.
  */
-static void change(uint64_t start, uint64_t end, uint32_t set_flags,
-		   int64_t prot)
+static void change(uint64_t start, uint64_t end, const struct change *c)
 {
 	while (start < end) {
 		int i = lower_bound(start);
@@ -214,9 +219,9 @@ static void change(uint64_t start, uint64_t end, uint32_t set_flags,
 		part = regions[i];
 		part.start = nb_max(part.start, start);
 		part.end = nb_min(part.end, end);
-		part.flags |= set_flags;
-		if (prot >= 0)
-			part.prot = (uint32_t)prot;
+		part.flags = (part.flags & ~c->clear) | c->set;
+		if (c->prot >= 0)
+			part.prot = (uint32_t)c->prot;
 		start = part.end;
 		nb_regions_add_prot(&part);
 	}
@@ -232,7 +237,9 @@ static void change(uint64_t start, uint64_t end, uint32_t set_flags,
  */
 void nb_regions_protect(uint64_t start, uint64_t end, uint32_t prot)
 {
-	change(start, end, 0, prot);
+	struct change c = {.prot = prot};
+
+	change(start, end, &c);
 }
 
 /**
@@ -244,7 +251,9 @@ void nb_regions_protect(uint64_t start, uint64_t end, uint32_t prot)
  */
 void nb_regions_never(uint64_t start, uint64_t end)
 {
-	change(start, end, NB_REGION_NEVER, -1);
+	struct change c = {.set = NB_REGION_NEVER, .prot = -1};
+
+	change(start, end, &c);
 }
 
 /**
@@ -287,26 +296,23 @@ void nb_regions_remove(uint64_t start, uint64_t end)
 }
 
 /**
- * nb_regions_flag() - set or clear a flag on all regions of a range
- * @start: first byte.
+ * nb_regions_flag() - set or clear a flag of a range
+ * @start: first byte, of a page.
  * @end: one past the last.
  * @flag: NB_VMA_*.
  * @set: or clear.
- *
- * A region that lies in the range only in part takes the flag as a whole:
- * both flags make us more careful only.
  *
  * Context: any thread, as lock held.
  */
 void nb_regions_flag(uint64_t start, uint64_t end, uint32_t flag, bool set)
 {
-	for (int i = lower_bound(start);
-	     i < nr_regions && regions[i].start < end; i++) {
-		if (set)
-			regions[i].flags |= flag;
-		else
-			regions[i].flags &= ~flag;
-	}
+	struct change c = {.prot = -1};
+
+	if (set)
+		c.set = flag;
+	else
+		c.clear = flag;
+	change(start, end, &c);
 }
 
 /**
@@ -401,6 +407,18 @@ bool nb_regions_may_overlap(uint64_t start, uint64_t end)
 	found = overlap_unlocked(start, end);
 	atomic_thread_fence(memory_order_acquire);
 	return found || before & 1 || before != atomic_load(&version);
+}
+
+/**
+ * nb_regions_index() - the first region that ends after an address
+ * @addr: the address
+ *
+ * Context: as lock held.
+ * Return: its index; nb_regions_count(): there is none.
+ */
+int nb_regions_index(uint64_t addr)
+{
+	return lower_bound(addr);
 }
 
 /**

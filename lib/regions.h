@@ -37,6 +37,7 @@ const struct nb_region *nb_regions_find(uint64_t addr);
 void nb_regions_gap(uint64_t addr, struct nb_range *within);
 bool nb_regions_cover(uint64_t start, uint64_t end);
 bool nb_regions_may_overlap(uint64_t start, uint64_t end);
+int nb_regions_index(uint64_t addr);
 int nb_regions_count(void);
 const struct nb_region *nb_regions_at(int i);
 uint64_t nb_regions_bytes(void);

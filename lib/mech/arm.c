@@ -17,7 +17,9 @@
  * 5. A chunk that a published range of a call in flight overlaps is not armed:
  *    nb_arm_flush() looks for ranges after the marks and a barrier in every
  *    thread, nb_disarm_for_call() for marks after its thread has published.
- * 6. Who holds a chunk BUSY has its signals blocked: a handler of its own
+ * 6. nb_map_room is what is left of the mappings that we may add, at least:
+ *    numabald counts them and sets it anew.
+ * 7. Who holds a chunk BUSY has its signals blocked: a handler of its own
  *    would wait for it for ever.
  */
 #include "arm.h"
@@ -38,6 +40,18 @@
 #define YIELDS_MAX 16
 
 _Atomic uint64_t nb_nr_armed;
+_Atomic int64_t nb_map_room = INT64_MAX / 2;
+
+/* Each change of a protection may cut a mapping into three. */
+static void take_room(void)
+{
+	atomic_fetch_sub_explicit(&nb_map_room, 2, memory_order_relaxed);
+}
+
+static bool has_room(void)
+{
+	return atomic_load_explicit(&nb_map_room, memory_order_relaxed) > 0;
+}
 
 static void count_armed(struct nb_block *b, unsigned int nr)
 {
@@ -90,6 +104,7 @@ static long arm_run(const struct nb_sys *sys, uint64_t start, uint64_t end)
 	uint64_t len = end - start;
 	long err = nb_protect_shut(sys, start, len);
 
+	take_room();
 	if (!err) {
 		mark_run(start, end, NB_CHUNK_ARMED);
 		return 0;
@@ -236,6 +251,7 @@ static long give_back(const struct nb_sys *sys, struct nb_block *b,
 	long err = nb_protect_open(sys, nb_chunk_start(b, first),
 				   (uint64_t)(end - first) << b->chunk_shift);
 
+	take_room();
 	for (; first < end; first++) {
 		/* Not if nb_forget_range() was faster. */
 		if (move_state(b, first, NB_CHUNK_BUSY,
@@ -253,7 +269,8 @@ static long give_back(const struct nb_sys *sys, struct nb_block *b,
  * @i: the chunk.
  *
  * When the kernel has no room for another mapping (max_map_count), giving
- * back all armed chunks around needs none, so that is tried next.
+ * back all armed chunks around needs none, so that is tried next; it is tried
+ * at once when our share of that room has been used up.
  *
  * Context: any thread, signal handler.
  * Return: see enum nb_disarm.
@@ -265,7 +282,11 @@ enum nb_disarm nb_disarm_chunk(const struct nb_sys *sys, struct nb_block *b,
 	uint8_t state;
 
 	if (move_state(b, i, NB_CHUNK_ARMED, NB_CHUNK_BUSY)) {
-		if (!give_back(sys, b, i, i + 1))
+		first = i;
+		end = i + 1;
+		if (nb_unlikely(!has_room()))
+			claim_neighbours(b, i, &first, &end);
+		if (!give_back(sys, b, first, end))
 			return NB_DISARM_DONE;
 		if (!move_state(b, i, NB_CHUNK_ARMED, NB_CHUNK_BUSY))
 			return NB_DISARM_RACE;
@@ -318,20 +339,6 @@ static int disarm_part(const struct nb_sys *sys, struct nb_block *b,
 	return err;
 }
 
-/* The chunks of @b that overlap [start, end). */
-static void part_of(const struct nb_block *b, uint64_t start, uint64_t end,
-		    unsigned int *first, unsigned int *last)
-{
-	uint64_t block_end = b->start + NB_BLOCK_BYTES;
-
-	*first = start > b->start ? nb_chunk_index(b, start) : 0;
-	*last = end < block_end ? nb_chunk_index(b, end - 1) + 1 : b->nr_chunks;
-}
-
-#define for_each_block(b, start, end)                                          \
-	for ((b) = nb_block_next((start), (end)); (b);                         \
-	     (b) = nb_block_next((b)->start + NB_BLOCK_BYTES, (end)))
-
 /**
  * nb_disarm_range() - give back every armed chunk that overlaps a range
  * @sys: system calls.
@@ -348,13 +355,13 @@ int nb_disarm_range(const struct nb_sys *sys, uint64_t start, uint64_t end)
 	struct nb_block *b;
 	int err = 0;
 
-	for_each_block(b, start, end)
+	nb_for_each_block(b, start, end)
 	{
 		int e;
 
 		if (!atomic_load(&b->nr_armed))
 			continue;
-		part_of(b, start, end, &first, &last);
+		nb_block_part(b, start, end, &first, &last);
 		e = disarm_part(sys, b, first, last);
 		err = e ? e : err;
 	}
@@ -437,13 +444,13 @@ int nb_disarm_for_call(const struct nb_sys *sys, uint64_t start, uint64_t end)
 
 	if (nb_likely(!atomic_load(&nb_nr_armed)))
 		return 0;
-	for_each_block(b, start, end)
+	nb_for_each_block(b, start, end)
 	{
 		int n;
 
 		if (!atomic_load(&b->nr_armed))
 			continue;
-		part_of(b, start, end, &first, &last);
+		nb_block_part(b, start, end, &first, &last);
 		n = open_part(sys, b, first, last);
 		if (n < 0)
 			return n;
@@ -469,9 +476,9 @@ int nb_mark_excluded(const struct nb_sys *sys, uint64_t start, uint64_t end)
 	unsigned int i, last;
 	struct nb_block *b;
 
-	for_each_block(b, start, end)
+	nb_for_each_block(b, start, end)
 	{
-		part_of(b, start, end, &i, &last);
+		nb_block_part(b, start, end, &i, &last);
 		while (i < last) {
 			int n = open_part(sys, b, i, i + 1);
 
@@ -502,9 +509,9 @@ void nb_forget_range(uint64_t start, uint64_t end, bool forget_excluded)
 	unsigned int first, last;
 	struct nb_block *b;
 
-	for_each_block(b, start, end)
+	nb_for_each_block(b, start, end)
 	{
-		part_of(b, start, end, &first, &last);
+		nb_block_part(b, start, end, &first, &last);
 		for (; first < last; first++) {
 			uint8_t old;
 
@@ -545,55 +552,9 @@ int nb_exclude_range(const struct nb_sys *sys, uint64_t start, uint64_t end,
 
 		if (!b)
 			return -ENOMEM;
-		part_of(b, start, end, &first, &last);
+		nb_block_part(b, start, end, &first, &last);
 		for (; first < last; first++)
 			move_state(b, first, NB_CHUNK_NONE, NB_CHUNK_EXCLUDED);
 	}
 	return err;
-}
-
-/**
- * nb_range_excluded() - has all of a range been excluded already?
- * @start: first byte.
- * @end: one past the last.
- *
- * Context: any thread.
- * Return: true if so.
- */
-bool nb_range_excluded(uint64_t start, uint64_t end)
-{
-	uint64_t addr = nb_align_down(start, NB_BLOCK_BYTES);
-	unsigned int first, last;
-
-	for (; addr < end; addr += NB_BLOCK_BYTES) {
-		struct nb_block *b = nb_block_find(addr);
-
-		if (!b)
-			return false;
-		part_of(b, start, end, &first, &last);
-		for (; first < last; first++)
-			if (atomic_load(&b->state[first]) != NB_CHUNK_EXCLUDED)
-				return false;
-	}
-	return true;
-}
-
-/**
- * nb_range_armed() - is any chunk of a range not accessible?
- * @start: first byte.
- * @end: one past the last.
- *
- * Context: any thread.
- * Return: true if so.
- */
-bool nb_range_armed(uint64_t start, uint64_t end)
-{
-	struct nb_block *b;
-
-	for_each_block(b, start, end)
-	{
-		if (atomic_load(&b->nr_armed))
-			return true;
-	}
-	return false;
 }

@@ -26,6 +26,8 @@ struct nb_arm_batch {
 
 /* Chunks not accessible, or about to be, in the whole process. */
 extern _Atomic uint64_t nb_nr_armed;
+/* Mappings that may still be added by cutting others; below 0: none. */
+extern _Atomic int64_t nb_map_room;
 
 int nb_arm_add(struct nb_arm_batch *batch, struct nb_block *b,
 	       const uint64_t *eligible, unsigned int *nr_armed);
@@ -40,7 +42,5 @@ int nb_mark_excluded(const struct nb_sys *sys, uint64_t start, uint64_t end);
 void nb_forget_range(uint64_t start, uint64_t end, bool forget_excluded);
 int nb_exclude_range(const struct nb_sys *sys, uint64_t start, uint64_t end,
 		     unsigned int chunk_shift);
-bool nb_range_excluded(uint64_t start, uint64_t end);
-bool nb_range_armed(uint64_t start, uint64_t end);
 
 #endif /* NB_ARM_H */

@@ -183,3 +183,80 @@ uint64_t nb_chunk_table_bytes(void)
 {
 	return table_bytes;
 }
+
+/**
+ * nb_range_excluded() - has all of a range been excluded already?
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * Context: any thread.
+ * Return: true if so.
+ */
+bool nb_range_excluded(uint64_t start, uint64_t end)
+{
+	uint64_t addr = nb_align_down(start, NB_BLOCK_BYTES);
+	unsigned int first, last;
+
+	for (; addr < end; addr += NB_BLOCK_BYTES) {
+		struct nb_block *b = nb_block_find(addr);
+
+		if (!b)
+			return false;
+		nb_block_part(b, start, end, &first, &last);
+		for (; first < last; first++)
+			if (atomic_load(&b->state[first]) != NB_CHUNK_EXCLUDED)
+				return false;
+	}
+	return true;
+}
+
+/**
+ * nb_range_armed() - is any chunk of a range not accessible?
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * Context: any thread.
+ * Return: true if so.
+ */
+bool nb_range_armed(uint64_t start, uint64_t end)
+{
+	struct nb_block *b;
+
+	nb_for_each_block(b, start, end)
+	{
+		if (atomic_load(&b->nr_armed))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * nb_range_shut() - is no chunk of a range surely accessible?
+ * @start: first byte.
+ * @end: one past the last.
+ *
+ * Context: any thread.
+ * Return: true if so: it is right that the kernel shows no access there.
+ */
+bool nb_range_shut(uint64_t start, uint64_t end)
+{
+	while (start < end) {
+		struct nb_block *b = nb_block_find(start);
+		uint64_t stop =
+			nb_align_down(start, NB_BLOCK_BYTES) + NB_BLOCK_BYTES;
+		unsigned int i, last;
+
+		if (!b)
+			return false;
+		nb_block_part(b, start, nb_min(stop, end), &i, &last);
+		for (; i < last; i++) {
+			uint8_t state = atomic_load(&b->state[i]);
+
+			if (state == NB_CHUNK_NONE ||
+			    state == NB_CHUNK_EXCLUDED)
+				return false;
+		}
+		start = stop;
+	}
+	return true;
+}

@@ -61,4 +61,23 @@ static inline uint64_t nb_chunk_start(const struct nb_block *b, unsigned int i)
 	return b->start + ((uint64_t)i << b->chunk_shift);
 }
 
+/* The chunks of @b that overlap [start, end), which overlaps @b. */
+static inline void nb_block_part(const struct nb_block *b, uint64_t start,
+				 uint64_t end, unsigned int *first,
+				 unsigned int *last)
+{
+	uint64_t block_end = b->start + NB_BLOCK_BYTES;
+
+	*first = start > b->start ? nb_chunk_index(b, start) : 0;
+	*last = end < block_end ? nb_chunk_index(b, end - 1) + 1 : b->nr_chunks;
+}
+
+#define nb_for_each_block(b, start, end)                                       \
+	for ((b) = nb_block_next((start), (end)); (b);                         \
+	     (b) = nb_block_next((b)->start + NB_BLOCK_BYTES, (end)))
+
+bool nb_range_excluded(uint64_t start, uint64_t end);
+bool nb_range_armed(uint64_t start, uint64_t end);
+bool nb_range_shut(uint64_t start, uint64_t end);
+
 #endif /* NB_CHUNK_H */

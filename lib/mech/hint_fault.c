@@ -229,14 +229,16 @@ static bool frame_lost(uint64_t sp)
 	return true;
 }
 
-/* numabald is to see stacks that the thread has not come by on yet. */
-static struct nb_slot *slot_of(uint64_t sp)
+/*
+ * A stack that the thread has not come by on yet: a coroutine's.  numabald is
+ * to see it; what is below may be needed for the frame of a signal at once.
+ */
+static void see_stack(struct nb_slot *slot, uint64_t sp)
 {
-	struct nb_slot *slot = nb_slot_for_sp(sp, NULL);
-
-	if (slot && !nb_slot_knows_sp(slot, sp))
-		atomic_store_explicit(&slot->sp_seen, sp, memory_order_relaxed);
-	return slot;
+	if (!slot || nb_slot_knows_sp(slot, sp))
+		return;
+	atomic_store_explicit(&slot->sp_seen, sp, memory_order_relaxed);
+	nb_mark_excluded(sys, sp - nb_min(sp, 4 * FRAME_BYTES), sp + 1);
 }
 
 static bool resolve(uint64_t addr, const ucontext_t *uc)
@@ -245,11 +247,14 @@ static bool resolve(uint64_t addr, const ucontext_t *uc)
 	struct nb_block *b = nb_block_find(addr);
 	uint16_t flags = fault_flags(uc);
 	struct nb_slot *slot;
+	enum nb_disarm st;
 
 	if (!b)
 		return false;
-	slot = slot_of(fault_sp(uc));
-	switch (nb_disarm_chunk(sys, b, nb_chunk_index(b, addr))) {
+	slot = nb_slot_for_sp(fault_sp(uc), NULL);
+	st = nb_disarm_chunk(sys, b, nb_chunk_index(b, addr));
+	see_stack(slot, fault_sp(uc));
+	switch (st) {
 	case NB_DISARM_DONE:
 		record(slot, addr, flags, start);
 		return true;

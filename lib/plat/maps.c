@@ -45,6 +45,8 @@ struct procmap_query {
 };
 
 #define QUERY_IOCTL _IOWR('f', 17, struct procmap_query)
+/* In query_flags: the mapping at the address, or else the next one. */
+#define QUERY_OR_NEXT 0x10
 
 /* Bits of vma_flags. */
 #define QUERY_READABLE 0x01
@@ -108,6 +110,12 @@ static uint32_t query_flags(const struct procmap_query *q, const char *name)
 	return flags | nb_vma_name_flags(name);
 }
 
+static long open_maps(void)
+{
+	return nb_syscall6(SYS_openat, AT_FDCWD, (long)MAPS_PATH,
+			   O_RDONLY | O_CLOEXEC, 0, 0, 0);
+}
+
 /**
  * nb_maps_query() - look one mapping up by PROCMAP_QUERY alone
  * @addr: an address
@@ -127,8 +135,7 @@ int nb_maps_query(uint64_t addr, struct nb_vma *vma)
 	};
 	long fd, ret;
 
-	fd = nb_syscall6(SYS_openat, AT_FDCWD, (long)MAPS_PATH,
-			 O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	fd = open_maps();
 	if (fd < 0)
 		return (int)fd;
 	ret = nb_syscall6(SYS_ioctl, fd, (long)QUERY_IOCTL, (long)&q, 0, 0, 0);
@@ -193,4 +200,73 @@ int nb_maps_find(uint64_t addr, struct nb_vma *vma)
 	if (ret == 1)
 		return 0;
 	return ret ? ret : -ENOENT;
+}
+
+struct walk {
+	uint64_t start, end;
+	nb_vma_fn *fn;
+	void *arg;
+};
+
+static int walk_line(const struct nb_vma *vma, const char *name, void *arg)
+{
+	const struct walk *w = arg;
+
+	if (vma->end <= w->start || vma->start >= w->end)
+		return 0;
+	return w->fn(vma, name, w->arg);
+}
+
+/* By queries alone; -ENOTTY: the kernel lacks them, nothing was told. */
+static int walk_by_query(const struct walk *w)
+{
+	uint64_t at = w->start;
+	long fd = open_maps(), ret = 0;
+	struct nb_vma vma;
+
+	if (fd < 0)
+		return (int)fd;
+	while (!ret && at < w->end) {
+		struct procmap_query q = {
+			.size = sizeof(q),
+			.query_flags = QUERY_OR_NEXT,
+			.query_addr = at,
+		};
+
+		ret = nb_syscall6(SYS_ioctl, fd, (long)QUERY_IOCTL, (long)&q, 0,
+				  0, 0);
+		if (ret || q.vma_start >= w->end)
+			break;
+		vma.start = q.vma_start;
+		vma.end = q.vma_end;
+		vma.flags = query_flags(&q, "");
+		at = vma.end;
+		ret = w->fn(&vma, "", w->arg);
+	}
+	nb_syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
+	return ret == -ENOENT ? 0 : (int)ret;
+}
+
+/**
+ * nb_maps_walk() - call a function for each mapping that overlaps a range
+ * @start: first byte
+ * @end: one past the last
+ * @fn: the function; names, and what only they tell, may be missing
+ * @arg: passed through
+ *
+ * Context: Any thread.
+ * Return: 0; what @fn returned if not 0; -errno when it cannot be read.
+ */
+int nb_maps_walk(uint64_t start, uint64_t end, nb_vma_fn *fn, void *arg)
+{
+	struct walk w = {start, end, fn, arg};
+	int ret;
+
+	if (!atomic_load_explicit(&no_query, memory_order_relaxed)) {
+		ret = walk_by_query(&w);
+		if (ret != -ENOTTY)
+			return ret;
+		atomic_store_explicit(&no_query, true, memory_order_relaxed);
+	}
+	return nb_maps_for_each(walk_line, &w);
 }

@@ -15,6 +15,7 @@
 #include "sys.h"
 
 #include "../base/parse.h"
+#include "maps.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -237,6 +238,7 @@ const struct nb_sys nb_sys_linux = {
 	.mincore = sys_mincore,
 	.membarrier = sys_membarrier,
 	.get_vma_policy = sys_get_vma_policy,
+	.walk_maps = nb_maps_walk,
 	.sched_setaffinity = sys_sched_setaffinity,
 	.sched_getaffinity = sys_sched_getaffinity,
 	.read_file = sys_read_file,

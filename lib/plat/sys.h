@@ -10,8 +10,15 @@
 #define NB_SYS_H
 
 #include "../base/nodemask.h"
+#include "../base/vma.h"
 
 #include <sys/types.h>
+
+/*
+ * @name is the path or [name], perhaps empty, valid during the call.  Not 0
+ * stops the walk and is what it returns.
+ */
+typedef int nb_vma_fn(const struct nb_vma *vma, const char *name, void *arg);
 
 struct nb_sys {
 	/* memory */
@@ -28,6 +35,9 @@ struct nb_sys {
 	long (*membarrier)(void);
 	/* mode of the VMA's own policy at addr (MPOL_F_ADDR) */
 	long (*get_vma_policy)(uint64_t addr, int *mode);
+	/* the mappings that overlap a range: nb_maps_walk() */
+	int (*walk_maps)(uint64_t start, uint64_t end, nb_vma_fn *fn,
+			 void *arg);
 	/* threads */
 	long (*sched_setaffinity)(pid_t tid, const struct nb_cpumask *mask);
 	long (*sched_getaffinity)(pid_t tid, struct nb_cpumask *mask);

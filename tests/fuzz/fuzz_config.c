@@ -4,7 +4,8 @@
  * from.  What is accepted can be displayed, and what is displayed is accepted
  * and the same.
  *
- * Sources: lib/config.c lib/plat/log.c lib/plat/sys.c
+ * Sources: lib/config.c lib/plat/log.c lib/plat/sys.c lib/plat/maps.c
+ * Sources: lib/plat/line_reader.c
  */
 #include "../../lib/config.h"
 

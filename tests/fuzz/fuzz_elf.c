@@ -3,7 +3,8 @@
  * detect_elf.c on arbitrary files: as they are, or behind a header that is
  * right, so that what is behind it is reached.
  *
- * Sources: lib/detect_elf.c lib/plat/sys.c
+ * Sources: lib/detect_elf.c lib/plat/sys.c lib/plat/maps.c
+ * Sources: lib/plat/line_reader.c
  */
 #include "../../lib/detect.h"
 

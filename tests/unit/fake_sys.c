@@ -460,11 +460,35 @@ void fake_topology(struct nb_topology *t, int nr_nids, int cpus_per_nid)
 	t->has_cpu = t->has_memory = t->mems_allowed = t->online;
 }
 
+static int fake_walk_maps(uint64_t start, uint64_t end, nb_vma_fn *fn,
+			  void *arg)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < FAKE_NR_PAGES; i++) {
+		struct nb_vma vma = {.start = FAKE_BASE + i * FAKE_PAGE};
+
+		if (!vma_starts(i))
+			continue;
+		vma.flags =
+			(fake.page[i].prot & PROT_READ ? NB_VMA_READ : 0U) |
+			(fake.page[i].prot & PROT_WRITE ? NB_VMA_WRITE : 0U);
+		while (i + 1 < FAKE_NR_PAGES && fake.page[i + 1].mapped &&
+		       !vma_starts(i + 1))
+			i++;
+		vma.end = FAKE_BASE + (i + 1) * FAKE_PAGE;
+		if (vma.start < end && vma.end > start)
+			ret = fn(&vma, "", arg);
+	}
+	return ret;
+}
+
 const struct nb_sys fake_sys = {
 	.mprotect = fake_mprotect,
 	.move_pages = fake_move_pages,
 	.mincore = fake_mincore,
 	.membarrier = fake_membarrier,
+	.walk_maps = fake_walk_maps,
 	.get_vma_policy = fake_get_vma_policy,
 	.sched_setaffinity = fake_setaffinity,
 	.sched_getaffinity = fake_getaffinity,

@@ -184,12 +184,18 @@ static void test_flags(void **state)
 	nb_regions_add(at(10), at(20), NB_VMA_HUGE, 0);
 	nb_regions_add(at(30), at(40), 0, 0);
 	nb_regions_flag(at(5), at(30), NB_VMA_LOCKED, true);
-	assert_int_equal(nb_regions_find(at(0))->flags, NB_VMA_LOCKED);
+	assert_int_equal(nb_regions_find(at(0))->flags, 0);
+	assert_int_equal(nb_regions_find(at(5))->flags, NB_VMA_LOCKED);
 	assert_int_equal(nb_regions_find(at(19))->flags,
 			 NB_VMA_LOCKED | NB_VMA_HUGE);
 	assert_int_equal(nb_regions_find(at(30))->flags, 0);
 	nb_regions_flag(at(10), at(11), NB_VMA_HUGE, false);
 	assert_int_equal(nb_regions_find(at(10))->flags, NB_VMA_LOCKED);
+	assert_int_equal(nb_regions_find(at(11))->flags,
+			 NB_VMA_LOCKED | NB_VMA_HUGE);
+	/* what was split is joined again */
+	nb_regions_flag(at(0), at(10), NB_VMA_LOCKED, true);
+	assert_int_equal(nb_regions_find(at(0))->end, at(11));
 	/* both parts of a split keep them */
 	nb_regions_remove(at(3), at(4));
 	assert_int_equal(nb_regions_find(at(2))->flags, NB_VMA_LOCKED);
