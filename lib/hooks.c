@@ -97,6 +97,8 @@ void nb_hook_start(void)
 	if (err || !nb_is_active())
 		return;
 	dl_iterate_phdr(find_allocator, sym);
+	/* Perhaps the program has all its memory already: its .bss. */
+	nb_maybe_start_daemon();
 }
 
 /**

@@ -6,6 +6,7 @@
 # sim/test_*.c          as unit, with the objects of base and policy alone
 # integration/test_*.c  with libnumabal.so; with libnumabal.a when they
 #                       include a header of lib/
+# integration/lib_*.c   shared libraries that those programs load
 # integration/prog_*.c, numa/prog_*.c
 #                       plain programs for the scripts: know nothing of numabal
 # torture/              one plain program of all its .c files
@@ -14,7 +15,7 @@
 
 names = $(patsubst %.c,$(O)/%,$(sort $(wildcard $(1))))
 helpers = $(patsubst %.c,$(OBJ)/%.o,$(sort $(filter-out \
-	$(1)/test_% $(1)/prog_%,$(wildcard $(1)/*.c))))
+	$(1)/test_% $(1)/prog_% $(1)/lib_%,$(wildcard $(1)/*.c))))
 scripts = $(sort $(wildcard $(1)/test_*.sh))
 
 UNIT := $(call names,tests/unit/test_*.c)
@@ -25,7 +26,8 @@ INTEG := $(call names,tests/integration/test_*.c)
 PROGS := $(call names,tests/integration/prog_*.c tests/numa/prog_*.c)
 NUMA := $(call names,tests/numa/test_*.c)
 TORTURE := $(O)/tests/torture/torture
-PRODUCTS += $(UNIT) $(SIM) $(INTEG) $(PROGS) $(NUMA) $(TORTURE)
+TEST_LIBS := $(addsuffix .so,$(call names,tests/integration/lib_*.c))
+PRODUCTS += $(UNIT) $(SIM) $(INTEG) $(PROGS) $(NUMA) $(TORTURE) $(TEST_LIBS)
 
 $(UNIT): $(O)/%: $(OBJ)/%.o $(call helpers,tests/unit) $(LIB_A)
 	$(call link,-lcmocka)
@@ -42,6 +44,8 @@ $(PROGS): $(O)/%: $(OBJ)/%.o
 	$(call link)
 $(TORTURE): $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/torture/*.c)))
 	$(call link)
+$(TEST_LIBS): $(O)/%.so: $(OBJ)/%.o
+	$(call link,-shared)
 
 # What the tests are told: BUILD and the folder of its products.
 run = @NB_BUILD=$(BUILD) NB_OUT='$(CURDIR)/$(O)' tests/run.sh

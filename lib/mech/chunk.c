@@ -8,8 +8,8 @@
  *
  * Invariants:
  * 1. Pointers go from NULL to a block, or from a block to one with smaller
- *    chunks; both only under the as lock, and the latter only while no chunk
- *    of the old block is armed.
+ *    chunks or a single one; all only under the as lock, and the latter only
+ *    while no chunk of the old block is armed.
  * 2. state[] changes by compare-and-swap; who moved a chunk to ARMING or BUSY
  *    moves it on.
  */
@@ -125,12 +125,26 @@ static struct nb_block *new_block(uint64_t addr, unsigned int chunk_shift)
 	return b;
 }
 
+/* Is a block with chunks of another size needed instead of @b? */
+static bool is_unfit(const struct nb_block *b, unsigned int chunk_shift)
+{
+	if (b->chunk_shift > chunk_shift)
+		return true;
+	/* A huge page is one chunk, or it is split. */
+	if (chunk_shift != NB_BLOCK_SHIFT || b->chunk_shift == chunk_shift)
+		return false;
+	for (unsigned int i = 0; i < b->nr_chunks; i++)
+		if (atomic_load(&b->state[i]) != NB_CHUNK_NONE)
+			return false;
+	return true;
+}
+
 /**
  * nb_block_get() - the block of an address, made if need be
  * @addr: an address.
  * @chunk_shift: log2 of the largest chunk wanted there.  A block that has
- *	smaller chunks stays as it is; one with larger chunks is replaced if
- *	none of them is armed, else kept.
+ *	smaller chunks stays as it is, unless one chunk is to be all of it; one
+ *	with larger chunks is replaced.  Either only if none of them is armed.
  *
  * Context: with the as lock held.
  * Return: the block, or NULL for no memory or an address out of range.
@@ -142,7 +156,7 @@ struct nb_block *nb_block_get(uint64_t addr, unsigned int chunk_shift)
 
 	if (nb_unlikely(!root || addr >> NB_VA_BITS))
 		return NULL;
-	if (b && (b->chunk_shift <= chunk_shift || atomic_load(&b->nr_armed)))
+	if (b && (atomic_load(&b->nr_armed) || !is_unfit(b, chunk_shift)))
 		return b;
 	leaf = atomic_load(&root[addr >> LEAF_SHIFT]);
 	if (!leaf) {

@@ -48,7 +48,7 @@ static void test_find_and_get(void **state)
 	assert_null(nb_block_find(b->start - 1));
 	assert_null(nb_block_find(b->start + NB_BLOCK_BYTES));
 	assert_ptr_equal(nb_block_get(addr, 16), b);
-	assert_ptr_equal(nb_block_get(addr, 21), b); /* it has smaller ones */
+	assert_ptr_equal(nb_block_get(addr, 18), b); /* it has smaller ones */
 	assert_int_equal(nb_chunk_table_bytes(), bytes);
 	assert_int_equal(nb_chunk_index(b, b->start), 0);
 	assert_int_equal(nb_chunk_index(b, b->start + 65535), 0);
@@ -56,6 +56,14 @@ static void test_find_and_get(void **state)
 	assert_int_equal(nb_chunk_start(b, 31),
 			 b->start + NB_BLOCK_BYTES - 65536);
 	assert_int_equal(nb_chunk_bytes(b), 65536);
+	/* A huge page is one chunk, unless something is excluded in it. */
+	atomic_store(&b->state[3], NB_CHUNK_EXCLUDED);
+	assert_ptr_equal(nb_block_get(addr, 21), b);
+	atomic_store(&b->state[3], NB_CHUNK_NONE);
+	atomic_store(&b->nr_armed, 1);
+	assert_ptr_equal(nb_block_get(addr, 21), b);
+	atomic_store(&b->nr_armed, 0);
+	assert_int_equal(nb_block_get(addr, 21)->nr_chunks, 1);
 }
 
 static void test_sizes(void **state)
