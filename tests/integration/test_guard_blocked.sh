@@ -7,16 +7,11 @@
 
 # shellcheck source=tests/integration/preload.sh
 . "$(dirname "$0")/preload.sh"
-
-# Page by page, so that the neighbours of what is in use are armed, too.
-arming+=(NUMABAL_CHUNK_KB=4 NUMABAL_MIN_REGION_KB=4)
+# shellcheck source=tests/integration/guard.sh
+. tests/integration/guard.sh
 
 for prog in prog_blocked_fd prog_blocked_ipc; do
-	[ -x "$progs/$prog" ] || skip "no $prog"
-	plain timeout -k 5 60 "$progs/$prog" > "$tmp/out" 2>&1 || {
-		fail "$prog, without the library"
-		cat "$tmp/out"
-	}
-	balanced timeout -k 5 240 "$progs/$prog" || fail "$prog: exit $?"
+	plain_run "$progs/$prog"
+	guarded_run 3000 "$progs/$prog"
 done
 exit "$bad"
