@@ -9,7 +9,7 @@ arming+=(NUMABAL_CHUNK_KB=4 NUMABAL_MIN_REGION_KB=4)
 
 counter() # NAME: of the last run
 {
-	sed -n 's/.*"'"$1"'":\([0-9]*\).*/\1/p' "$tmp/stats" | tail -n 1
+	sed -n 's/.*"'"$1"'":\([0-9]*\).*/\1/p' "$tmp/stats" 2> /dev/null | tail -n 1
 }
 
 # The program must do under the library what it does without.

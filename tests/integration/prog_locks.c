@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contended locks of libc in memory from malloc(3), each in a page of its own:
- * a futex call that fails there makes libc abort, or hang. Knows nothing of
+ * Contended locks of libc in memory from malloc(3): a futex call that fails
+ * there makes libc abort, or hang. Knows nothing of
  * numabal; run by test_guard_locks.sh.
  *
  * prog_locks SECONDS
@@ -13,6 +13,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <sys/syscall.h>
 
 #define NR_THREADS 6
 #define NR_SETS 24 /* more memory than is in use at a time */
@@ -188,26 +190,157 @@ static void *worker(void *arg)
 	return (void *)(rounds + 1);
 }
 
+/* ---- one by one ---------------------------------------------------------- */
+
 /* Whoever locks it next is told that its owner has ended. */
 static void *owner(void *arg)
 {
 	MUST(!pthread_mutex_lock(arg));
+	/* The kernel marks it, and nobody has touched it any more. */
+	MUST(wait_armed(arg));
 	return NULL;
 }
 
 static void owners_end(void)
 {
 	for (int i = 0; i < NR_SETS && !bad; i++) {
+		pthread_mutex_t *m = &sets[i]->robust;
+		struct timespec ts;
 		pthread_t t;
 
-		if (!wait_armed(sets[i]))
-			exit(98);
-		MUST(!pthread_create(&t, NULL, owner, &sets[i]->robust));
+		MUST(!pthread_create(&t, NULL, owner, m));
 		MUST(!pthread_join(t, NULL));
-		MUST(pthread_mutex_lock(&sets[i]->robust) == EOWNERDEAD);
-		MUST(!pthread_mutex_consistent(&sets[i]->robust));
-		MUST(!pthread_mutex_unlock(&sets[i]->robust));
+		clock_gettime(CLOCK_REALTIME, &ts);
+		ts.tv_sec += 5;
+		MUST(pthread_mutex_timedlock(m, &ts) == EOWNERDEAD);
+		MUST(!pthread_mutex_consistent(m));
+		MUST(!pthread_mutex_unlock(m));
 	}
+}
+
+enum what { MUTEX, PI, COND, READ, WRITE, BARRIER, SEM, NR_WHAT };
+
+struct waiter {
+	struct set *set;
+	enum what what;
+	_Atomic int tid;
+};
+
+static _Atomic int nr_signals;
+
+static void handler(int sig)
+{
+	(void)sig;
+	nr_signals++;
+}
+
+static void *waiter(void *arg)
+{
+	struct waiter *w = arg;
+	struct set *s = w->set;
+
+	w->tid = (int)syscall(SYS_gettid);
+	switch (w->what) {
+	case MUTEX:
+		MUST(!pthread_mutex_lock(&s->mutex));
+		MUST(!pthread_mutex_unlock(&s->mutex));
+		break;
+	case PI:
+		MUST(!pthread_mutex_lock(&s->pi));
+		MUST(!pthread_mutex_unlock(&s->pi));
+		break;
+	case COND:
+		MUST(!pthread_mutex_lock(&s->mutex));
+		while (s->sum_in != 4711)
+			MUST(!pthread_cond_wait(&s->not_empty, &s->mutex));
+		MUST(!pthread_mutex_unlock(&s->mutex));
+		break;
+	case READ:
+		MUST(!pthread_rwlock_rdlock(&s->rwlock));
+		MUST(!pthread_rwlock_unlock(&s->rwlock));
+		break;
+	case WRITE:
+		MUST(!pthread_rwlock_wrlock(&s->rwlock));
+		MUST(!pthread_rwlock_unlock(&s->rwlock));
+		break;
+	case BARRIER:
+		pthread_barrier_wait(&s->barrier);
+		break;
+	default:
+		MUST(!sem_wait(&s->sem));
+	}
+	return NULL;
+}
+
+static void hold(struct set *s, enum what what)
+{
+	pthread_barrier_destroy(&s->barrier);
+	MUST(!pthread_barrier_init(&s->barrier, NULL, 2));
+	MUST(!sem_wait(&s->sem) && !sem_wait(&s->sem));
+	if (what == MUTEX)
+		MUST(!pthread_mutex_lock(&s->mutex));
+	if (what == PI)
+		MUST(!pthread_mutex_lock(&s->pi));
+	if (what == READ || what == WRITE)
+		MUST(!pthread_rwlock_wrlock(&s->rwlock));
+}
+
+static void let_go(struct set *s, enum what what)
+{
+	if (what == MUTEX)
+		MUST(!pthread_mutex_unlock(&s->mutex));
+	if (what == PI)
+		MUST(!pthread_mutex_unlock(&s->pi));
+	if (what == READ || what == WRITE)
+		MUST(!pthread_rwlock_unlock(&s->rwlock));
+	if (what == BARRIER)
+		pthread_barrier_wait(&s->barrier);
+	if (what == SEM)
+		MUST(!sem_post(&s->sem));
+	if (what != COND)
+		return;
+	MUST(!pthread_mutex_lock(&s->mutex));
+	s->sum_in = 4711;
+	MUST(!pthread_cond_signal(&s->not_empty));
+	MUST(!pthread_mutex_unlock(&s->mutex));
+}
+
+/*
+ * A signal interrupts the wait and the kernel begins it anew: it reads a word
+ * that no thread has touched since everything around was armed.
+ */
+static void interrupted_wait(enum what what, struct set *s, void *other)
+{
+	struct waiter w = {.set = s, .what = what};
+	pthread_t t;
+
+	hold(s, what);
+	MUST(!pthread_create(&t, NULL, waiter, &w));
+	for (int i = 0; i < 3 && !bad; i++) {
+		int before = nr_signals;
+
+		while (!w.tid || !asleep(w.tid))
+			sched_yield();
+		for (int pass = 0; pass < 2; pass++) {
+			MUST(wait_armed(other));
+			*(volatile char *)other = 1;
+		}
+		MUST(!pthread_kill(t, SIGUSR1));
+		while (nr_signals == before)
+			sched_yield();
+	}
+	let_go(s, what);
+	MUST(!pthread_join(t, NULL));
+}
+
+static void interrupted_waits(void)
+{
+	struct sigaction sa = {.sa_handler = handler, .sa_flags = SA_RESTART};
+	struct set *other = new_set();
+
+	MUST(!sigaction(SIGUSR1, &sa, NULL));
+	for (int what = 0; what < NR_WHAT && !bad; what++)
+		interrupted_wait((enum what)what, new_set(), other);
 }
 
 static void check(long rounds)
@@ -238,6 +371,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < NR_SETS; i++)
 		sets[i] = new_set();
 	owners_end();
+	interrupted_waits();
 	for (int i = 0; i < NR_THREADS; i++)
 		if (pthread_create(&t[i], NULL, worker, (void *)(intptr_t)i))
 			return 99;

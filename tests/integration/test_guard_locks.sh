@@ -15,5 +15,5 @@
 seconds=${1:-5}
 limit=$((seconds + 60))
 plain_run "$progs/prog_locks" 1
-guarded_run 1000 "$progs/prog_locks" "$seconds"
+guarded_run 300 "$progs/prog_locks" "$seconds"
 exit "$bad"
