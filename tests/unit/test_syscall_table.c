@@ -329,6 +329,16 @@ static void test_hooks(void **state)
 					   "open",
 					   "openat",
 					   "openat2",
+					   "setuid",
+					   "setgid",
+					   "setreuid",
+					   "setregid",
+					   "setresuid",
+					   "setresgid",
+					   "setgroups",
+					   "capset",
+					   "unshare",
+					   "setns",
 					   NULL};
 
 	(void)state;
