@@ -234,6 +234,9 @@ static void *numabald(void *arg)
 
 	(void)arg;
 	nb_signals_block(&ss);
+	/* Who uses the interface may get messages here, and write them. */
+	if (nb.preloaded)
+		nb_own_descriptors();
 	if (!nb.thread_raw)
 		let_ids_change();
 	/* It may have inherited a pin, or a narrow mask of the program's. */

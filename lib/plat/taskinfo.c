@@ -7,6 +7,8 @@
  * the first thread has ended.  All of it may be made up or missing in a
  * container: then the functions say so, and nothing is guessed.
  *
+ * Also what a thread of ours should not share with the program.
+ *
  * Owns nothing.  Called by numabald and start.
  */
 #include "taskinfo.h"
@@ -19,9 +21,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#define UNSHARE_FIRST (1U << 1) /* CLOSE_RANGE_UNSHARE */
 
 /* Fields of /proc/PID/stat, counted from the state, which is 0. */
 #define STAT_UTIME 11
@@ -293,6 +301,25 @@ uint64_t nb_rss_bytes(void)
 	return resident * getauxval(AT_PAGESZ);
 }
 
+/* A number from /proc/thread-self/status; 0 when unknown. */
+static uint64_t own_status(const char *key)
+{
+	struct nb_line_reader r;
+	uint64_t v = 0;
+	char *line;
+
+	if (nb_lines_open(&r, "/proc/thread-self/status"))
+		return 0;
+	while (nb_lines_next(&r, &line) > 0) {
+		if (strncmp(line, key, strlen(key)) == 0) {
+			next_number(line + strlen(key), &v);
+			break;
+		}
+	}
+	nb_lines_close(&r);
+	return v;
+}
+
 /**
  * nb_locked_bytes() - locked memory of the process (VmLck)
  *
@@ -301,19 +328,31 @@ uint64_t nb_rss_bytes(void)
  */
 uint64_t nb_locked_bytes(void)
 {
-	static const char key[] = "VmLck:";
-	struct nb_line_reader r;
-	uint64_t kb = 0;
-	char *line;
+	return own_status("VmLck:") * 1024;
+}
 
-	if (nb_lines_open(&r, "/proc/thread-self/status"))
-		return 0;
-	while (nb_lines_next(&r, &line) > 0) {
-		if (strncmp(line, key, sizeof(key) - 1) == 0) {
-			next_number(line + sizeof(key) - 1, &kb);
-			break;
-		}
-	}
-	nb_lines_close(&r);
-	return kb * 1024;
+/**
+ * nb_own_descriptors() - give the calling thread a table of descriptors, empty
+ *
+ * A program may count on the lowest number that is free, as in close(0),
+ * open(...), and closes what it does not know: the files of our thread must
+ * not be among its own.  No copy stays open: readers see the end of a pipe.
+ *
+ * Context: numabald.
+ * Return: false: the kernel refused, they are shared.
+ */
+bool nb_own_descriptors(void)
+{
+	uint64_t nr;
+
+	if (!nb_syscall6(SYS_close_range, 0, UINT32_MAX, UNSHARE_FIRST, 0, 0,
+			 0))
+		return true;
+	/* Before Linux 5.9 */
+	nr = own_status("FDSize:");
+	if (!nr || nb_syscall6(SYS_unshare, CLONE_FILES, 0, 0, 0, 0, 0))
+		return false;
+	for (uint64_t fd = 0; fd < nr; fd++)
+		nb_syscall6(SYS_close, (long)fd, 0, 0, 0, 0, 0);
+	return true;
 }

@@ -38,4 +38,6 @@ uint64_t nb_rss_bytes(void);
 /* Locked memory in bytes (VmLck); 0 when unknown. */
 uint64_t nb_locked_bytes(void);
 
+bool nb_own_descriptors(void);
+
 #endif /* NB_TASKINFO_H */

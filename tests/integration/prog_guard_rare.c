@@ -172,6 +172,52 @@ static bool call_filter(void)
 	return true;
 }
 
+/* What is opened gets the lowest number that is free: also in a child. */
+static bool lowest_number(void)
+{
+	unsigned char *p = armed_buffer();
+	time_t until = time(NULL) + 3;
+	int status;
+	pid_t pid;
+
+	while (time(NULL) < until) {
+		pid = fork();
+		for (int i = 0; i < 20; i++) {
+			close(0);
+			p[i * 4096 % BUF_BYTES]++;
+			if (open("/dev/null", O_RDONLY)) {
+				fprintf(stderr, "in the %s\n",
+					pid ? "parent" : "child");
+				_exit(1);
+			}
+			p[i * 4096 % BUF_BYTES]--;
+		}
+		if (!pid)
+			_exit(0);
+		CHECK(waitpid(pid, &status, 0) == pid && !status);
+	}
+	munmap(p, BUF_BYTES);
+	return true;
+}
+
+/* The reader of a pipe sees its end when the program has closed the other. */
+static bool end_of_pipe(void)
+{
+	unsigned char *p = armed_buffer();
+	int fd[2];
+	char c;
+
+	CHECK(!pipe(fd) && fd[0] == 3 && fd[1] == 4);
+	for (int i = 0; i < 4; i++)
+		CHECK(wait_armed(p + i * 4096) &&
+		      pattern_ok(p, BUF_BYTES));
+	close(fd[1]);
+	CHECK(!read(fd[0], &c, 1));
+	close(fd[0]);
+	munmap(p, BUF_BYTES);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
@@ -179,6 +225,8 @@ int main(int argc, char **argv)
 		{"stack-protected", stack_protected},
 		{"no-clock", no_clock},
 		{"call-filter", call_filter},
+		{"lowest-number", lowest_number},
+		{"end-of-pipe", end_of_pipe},
 		{NULL, NULL},
 	};
 
