@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# A thread that is cancelled in a system call, or on its way there or back,
+# unwinds as without the library: cleanup handlers in C, destructors in C++.
+# timeout: 400
+
+# shellcheck source=tests/integration/preload.sh
+. "$(dirname "$0")/preload.sh"
+
+cases=(read write recv poll accept select epoll sem_wait nanosleep wait4
+	sigwait cond_wait pause)
+run_cases prog_cancel "${cases[@]}"
+
+if type -P "${CXX:-g++}" > /dev/null &&
+	"${CXX:-g++}" -w -O2 -x c++ -o "$tmp/cxx" \
+		tests/integration/prog_cancel.c -lpthread; then
+	progs=$tmp run_cases cxx "${cases[@]}"
+else
+	cp "$progs/prog_cancel" "$tmp/cxx"
+fi
+
+# At random points; without armed memory as well, for the quick way.
+for prog in "$progs/prog_cancel" "$tmp/cxx"; do
+	for how in deferred async; do
+		plain timeout -k 5 60 "$prog" "$how" 200 ||
+			fail "$how, without the library"
+		balanced timeout -k 5 60 "$prog" "$how" "${ROUNDS:-1000}" ||
+			fail "$how: $?"
+		NUMABAL_FORCE=1 LD_PRELOAD=$preload timeout -k 5 60 "$prog" \
+			"$how" "${ROUNDS:-1000}" || fail "$how, nothing armed: $?"
+	done
+done
+exit "$bad"
