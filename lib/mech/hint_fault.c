@@ -230,15 +230,17 @@ static bool frame_lost(uint64_t sp)
 }
 
 /*
- * A stack that the thread has not come by on yet: a coroutine's.  numabald is
- * to see it; what is below may be needed for the frame of a signal at once.
+ * A stack that the thread has not come by on yet: numabald is to put it into
+ * the table.  Until then it counts as published, so that the next signal finds
+ * room for its frame.
  */
-static void see_stack(struct nb_slot *slot, uint64_t sp)
+static void open_new_stack(struct nb_slot *slot, uint64_t sp)
 {
 	if (!slot || nb_slot_knows_sp(slot, sp))
 		return;
-	atomic_store_explicit(&slot->sp_seen, sp, memory_order_relaxed);
-	nb_mark_excluded(sys, sp - nb_min(sp, 4 * FRAME_BYTES), sp + 1);
+	/* Pairs with nb_slots_may_touch(), as what a call publishes. */
+	atomic_store(&slot->sp_seen, sp);
+	nb_disarm_for_call(sys, sp - nb_min(sp, NB_STACK_OPEN), sp + 1);
 }
 
 static bool resolve(uint64_t addr, const ucontext_t *uc)
@@ -253,7 +255,7 @@ static bool resolve(uint64_t addr, const ucontext_t *uc)
 		return false;
 	slot = nb_slot_for_sp(fault_sp(uc), NULL);
 	st = nb_disarm_chunk(sys, b, nb_chunk_index(b, addr));
-	see_stack(slot, fault_sp(uc));
+	open_new_stack(slot, fault_sp(uc));
 	switch (st) {
 	case NB_DISARM_DONE:
 		record(slot, addr, flags, start);

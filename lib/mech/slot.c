@@ -418,6 +418,8 @@ struct nb_slot *nb_slot_self_existing(void)
  * @start: first byte.
  * @end: one past the last; @start: only what may touch anything counts.
  *
+ * A stack that is not in the table yet counts, too: a signal may come there.
+ *
  * Context: any thread.
  * Return: true if one may.
  */
@@ -425,9 +427,14 @@ bool nb_slots_may_touch(uint64_t start, uint64_t end)
 {
 	int used = nb_slots_used();
 
-	for (int i = 0; i < used; i++)
+	for (int i = 0; i < used; i++) {
+		uint64_t sp = atomic_load(&slots[i].sp_seen);
+
 		if (nb_call_stack_overlaps(&slots[i].calls, start, end))
 			return true;
+		if (sp && sp - nb_min(sp, NB_STACK_OPEN) < end && sp > start)
+			return true;
+	}
 	return false;
 }
 

@@ -19,6 +19,8 @@
 #include <sys/types.h>
 
 #define NB_MAX_SLOTS 8192
+/* What is kept open below a stack pointer until the stack is in the table. */
+#define NB_STACK_OPEN (256 * 1024ULL)
 #define NB_RING_SIZE 256 /* a power of two */
 
 /* Single producer (the thread, in the handler), single consumer (numabald). */

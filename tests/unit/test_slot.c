@@ -360,6 +360,12 @@ static void test_may_touch(void **state)
 	assert_true(nb_slots_may_touch(0, 1));
 	assert_false(nb_slots_may_touch(150, 200));
 	assert_false(nb_slots_may_touch(0, 0));
+	/* below a stack pointer that is not in the table yet */
+	atomic_store(&nb_slot_at(1)->sp_seen, 2 * NB_STACK_OPEN);
+	assert_true(nb_slots_may_touch(NB_STACK_OPEN, NB_STACK_OPEN + 1));
+	assert_false(nb_slots_may_touch(NB_STACK_OPEN - 1, NB_STACK_OPEN));
+	assert_false(nb_slots_may_touch(2 * NB_STACK_OPEN, UINT64_MAX));
+	assert_false(nb_slots_may_touch(0, 0));
 	atomic_store(&nb_slot_at(2)->calls.overflow, 1);
 	assert_true(nb_slots_may_touch(0, 0));
 }
