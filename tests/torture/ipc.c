@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Queues, semaphore sets, asynchronous reads and writes, terminals, copies
- * between processes (of ourselves).
+ * between processes (of ourselves), libraries, names.
  */
 #include "torture.h"
 
+#include <aio.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <mqueue.h>
+#include <netdb.h>
 #include <pty.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
@@ -230,12 +234,91 @@ out:
 	free(buf);
 }
 
+/* By threads of libc. */
+static void posix_aio(struct worker *w)
+{
+	size_t bytes = 1 + below(w, 20000);
+	char *path = path_of(w, "paio"), *buf = get_filled(bytes, 6);
+	struct aiocb *cb = calloc(1, sizeof(*cb));
+	const struct aiocb **list = calloc(1, sizeof(*list));
+	int fd = (int)MUST(open(path, O_RDWR | O_CREAT, 0600));
+
+	cb->aio_fildes = fd;
+	cb->aio_buf = buf;
+	cb->aio_nbytes = bytes;
+	list[0] = cb;
+	for (int turn = 0; turn < 2; turn++) {
+		MUST(turn ? aio_read(cb) : aio_write(cb));
+		while (aio_error(cb) == EINPROGRESS)
+			if (aio_suspend(list, 1, NULL))
+				CHECK(errno == EINTR, errno);
+		CHECK(aio_return(cb) == (long)bytes, aio_error(cb));
+		CHECK(same(buf, bytes, 6), bytes);
+		memset(buf, 0, bytes);
+		if (turn)
+			break;
+	}
+	note(w, bytes);
+	MUST(close(fd));
+	MUST(unlink(path));
+	free(path);
+	free(buf);
+	free(cb);
+	free(list);
+}
+
+/* Code and data come and go. */
+static void libraries(struct worker *w)
+{
+	static const char *const names[] = {
+		"libBrokenLocale.so.1", "libthread_db.so.1", "libresolv.so.2"};
+	char *name = get(5000);
+	void *lib;
+
+	for (int i = 0; i < 3; i++) {
+		strcpy(name, names[below(w, 3)]);
+		lib = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+		if (lib)
+			CHECK(!dlclose(lib), 0);
+	}
+	strcpy(name, "/no/such/library.so");
+	CHECK(!dlopen(name, RTLD_NOW), 0);
+	note(w, 3);
+	free(name);
+}
+
+/* The name service reads files, and has buffers of its own. */
+static void names(struct worker *w)
+{
+	struct passwd *pw = get(sizeof(*pw)), *found = NULL;
+	struct addrinfo *hints = calloc(1, sizeof(*hints)), *ai = NULL;
+	char *buf = get(20000), *host = get(200);
+
+	CHECK(!getpwuid_r(0, pw, buf, 20000, &found), errno);
+	CHECK(found && !strcmp(pw->pw_name, "root"), 0);
+	strcpy(host, "127.0.0.1");
+	hints->ai_flags = AI_NUMERICHOST;
+	hints->ai_socktype = SOCK_STREAM;
+	CHECK(!getaddrinfo(host, "80", hints, &ai), errno);
+	CHECK(ai && ai->ai_family == AF_INET, 0);
+	if (ai)
+		freeaddrinfo(ai);
+	note(w, hash("root", 4));
+	free(pw);
+	free(hints);
+	free(buf);
+	free(host);
+}
+
 const struct op ipc_ops[] = {
 	{"sysv-messages", sysv_messages, 2},
 	{"sysv-semaphores", sysv_semaphores, 2},
 	{"posix-messages", posix_messages, 2},
 	{"async-io", async_io, 1},
 	{"own-memory", own_memory, 1},
+	{"posix-aio", posix_aio, 2},
+	{"libraries", libraries, 4},
+	{"names", names, 2},
 	{"terminals", terminals, 4},
 	{0},
 };

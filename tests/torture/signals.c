@@ -24,6 +24,7 @@ static __thread char *scratch; /* in the heap: the handlers use it */
 static __thread sigjmp_buf *back;
 static __thread volatile sig_atomic_t hit, got_value, barrier_hits;
 static __thread char *barrier_page;
+static __thread volatile sig_atomic_t counted;
 
 static void on_tick(int sig, siginfo_t *info, void *uc)
 {
@@ -51,6 +52,12 @@ static void on_user(int sig, siginfo_t *info, void *uc)
 	(void)uc;
 	hit = sig;
 	got_value = info->si_value.sival_int;
+}
+
+static void on_count(int sig)
+{
+	(void)sig;
+	counted++;
 }
 
 static void on_jump(int sig)
@@ -98,6 +105,7 @@ void signals_start(void)
 	handle(SIGUSR1, on_user, SA_RESTART);
 	handle(SIGSEGV, on_segv, 0);
 	signal(SIGRTMIN + 2, on_jump);
+	signal(SIGRTMIN + 4, on_count);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -147,6 +155,17 @@ void signals_thread_end(void)
 uint64_t signals_seen(void)
 {
 	return atomic_load(&nr_ticks);
+}
+
+int signals_counter(void)
+{
+	counted = 0;
+	return SIGRTMIN + 4;
+}
+
+int signals_counted(void)
+{
+	return counted;
 }
 
 /* ---- operations ---------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <ucontext.h>
@@ -271,10 +272,96 @@ static void coroutines(struct worker *w)
 	free(c);
 }
 
+/* ---- signals for coroutines -----------------------------------------------
+ */
+
+enum { NR_SIGNALS = 20 };
+
+static uint64_t deeper(unsigned int depth, uint64_t v)
+{
+	unsigned char local[900];
+
+	memset(local, (int)depth, sizeof(local));
+	if (depth)
+		v = deeper(depth - 1, v);
+	return v * 31 + local[v % sizeof(local)];
+}
+
+/* No system call: signals find a stack that nobody has seen before. */
+static void busy_main(void)
+{
+	struct coro *c = running;
+	long end = now_ms() + 20000;
+
+	while (signals_counted() < NR_SIGNALS && now_ms() < end)
+		for (unsigned int i = 0; i < 100; i++)
+			c->turns += deeper(40, i) == 1;
+	CHECK(signals_counted() == NR_SIGNALS, signals_counted());
+}
+
+static void busy_coroutines(struct worker *w)
+{
+	struct job job = {.kind = JOB_SIGNAL,
+			  .sig = signals_counter(),
+			  .target = pthread_self()};
+	struct coro *c = calloc(1, sizeof(*c));
+	char *stack = get(STACK);
+
+	MUST(getcontext(&c->co));
+	c->co.uc_stack.ss_sp = stack;
+	c->co.uc_stack.ss_size = STACK;
+	c->co.uc_link = &c->main;
+	makecontext(&c->co, busy_main, 0);
+	running = c;
+	for (int i = 0; i < NR_SIGNALS; i++) {
+		job.seed = rnd(w);
+		peer_do(w->peer, &job);
+	}
+	MUST(swapcontext(&c->main, &c->co));
+	peer_wait(w->peer);
+	note(w, NR_SIGNALS);
+	free(stack);
+	free(c);
+}
+
+/* A thread that libc makes for a timer. */
+static void on_timer(union sigval v)
+{
+	struct errand *e = v.sival_ptr;
+
+	fill(e->buf, e->bytes, e->seed);
+	MUST(sem_post(&e->ready));
+}
+
+static void timer_threads(struct worker *w)
+{
+	struct errand *e = new_errand(w);
+	struct itimerspec *its = calloc(1, sizeof(*its));
+	struct sigevent *ev = calloc(1, sizeof(*ev));
+	timer_t *t = get(sizeof(*t));
+
+	ev->sigev_notify = SIGEV_THREAD;
+	ev->sigev_notify_function = on_timer;
+	ev->sigev_value.sival_ptr = e;
+	MUST(timer_create(CLOCK_MONOTONIC, ev, t));
+	its->it_value.tv_nsec = 1 + (long)below(w, 500000);
+	MUST(timer_settime(*t, 0, its, NULL));
+	MUST(AGAIN(sem_wait(&e->ready)));
+	CHECK(same(e->buf, e->bytes, e->seed), e->bytes);
+	MUST(timer_delete(*t));
+	note(w, e->bytes);
+	free(its);
+	free(ev);
+	free(t);
+	drop_errand(e);
+}
+
 const struct op thread_ops[] = {
 	{"joined", joined, 1},
 	{"detached", detached, 2},
 	{"cancelled", cancelled, 2},
 	{"coroutines", coroutines, 1},
+	{"busy-coroutines", busy_coroutines, 6},
+	{"timer-threads", timer_threads, 2},
 	{0},
 };

@@ -143,6 +143,8 @@ void signals_start(void);
 void signals_thread(bool alt);
 void signals_thread_end(void);
 uint64_t signals_seen(void);
+int signals_counter(void); /* a signal that is counted from here on, ... */
+int signals_counted(void); /* ... in this thread */
 
 struct op {
 	const char *name;
