@@ -25,6 +25,8 @@
 static struct nb_range stack_around(uint64_t sp)
 {
 	const struct nb_region *in = nb_regions_find(sp);
+	uint64_t least = sp - nb_min(sp, NB_STACK_OPEN);
+	uint64_t whole = sp - nb_min(sp, WHOLE_STACK_BYTES);
 	uint64_t reach = STACK_REACH;
 	struct nb_range r;
 
@@ -34,16 +36,34 @@ static struct nb_range stack_around(uint64_t sp)
 		nb_regions_gap(sp, &r);
 		return r;
 	}
+	r.start = sp - nb_min(sp, reach);
+	r.end = sp + reach;
 	/* All that is known to be one, or a mapping of its own. */
 	if (in->flags & NB_REGION_NEVER ||
 	    (!(in->flags & NB_REGION_BRK) &&
-	     in->end - in->start <= WHOLE_STACK_BYTES))
-		reach = WHOLE_STACK_BYTES;
-	r.start = nb_max(sp - nb_min(sp, reach), in->start);
-	r.end = nb_min(sp + reach, in->end);
+	     in->end - in->start <= WHOLE_STACK_BYTES)) {
+		r.start = nb_max(whole, in->start);
+		r.end = nb_min(sp + WHOLE_STACK_BYTES, in->end);
+	}
+	/* One mapping may be several regions: no less than this is a stack. */
+	r.start = nb_min(r.start, least);
 	r.start = nb_align_down(r.start, nb.page_bytes);
 	r.end = nb_align_up(r.end, nb.page_bytes);
 	return r;
+}
+
+/* Is all of it marked, what is not in the table left aside? */
+static bool is_marked(const struct nb_range *r)
+{
+	const struct nb_region *in;
+
+	for (uint64_t a = r->start; a < r->end;
+	     a = in ? in->end : a + nb.page_bytes) {
+		in = nb_regions_find(a);
+		if (in && !(in->flags & NB_REGION_NEVER))
+			return false;
+	}
+	return true;
 }
 
 /**
@@ -65,8 +85,7 @@ void nb_mm_stack(struct nb_slot *slot, uint64_t sp)
 		return;
 	nb_lock(&nb.as_lock, &ss);
 	r = stack_around(sp);
-	if (nb_regions_find(sp) &&
-	    !(nb_regions_find(sp)->flags & NB_REGION_NEVER)) {
+	if (nb_regions_find(sp) && !is_marked(&r)) {
 		ok = nb_mm_disarm(&r);
 		nb_regions_never(r.start, r.end);
 	}
