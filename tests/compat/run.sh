@@ -32,7 +32,7 @@ passed=0 failed=0 skipped=0 failures=()
 umask 022
 chmod 755 "$work"
 mkdir -p "$logs" "$work/bin"
-cp -r "$here/cases" "$work/"
+cp -r "$here"/* "$work/"
 cp "$out"/numabal "$out"/libnumabal{-preload.so,.so.0} "$work/bin/" || exit 1
 
 header() # FILE KEY DEFAULT
