@@ -29,6 +29,7 @@ guarded_run() # MIN-PAGES-ARMED COMMAND...
 		"$(counter numa_hint_faults) hint faults"
 	[ "$(counter efault_holes)" = 0 ] || fail "a call met armed memory"
 	[ "${armed:-0}" -ge "$least" ] || fail "fewer than $least: no proof"
+	[ "$bad" = 0 ]
 }
 
 plain_run() # COMMAND...
