@@ -58,6 +58,8 @@ NB_HOOK void nb_hook_mlockall_begin(int flags);
 NB_HOOK void nb_hook_mbind_begin(const void *addr, size_t len);
 /* The kernel is about to read or write [p, p+len): never armed again. */
 NB_HOOK void nb_hook_touch(const void *p, size_t len);
+/* The thread is about to go on with another stack pointer: a coroutine. */
+NB_HOOK void nb_hook_stack(unsigned long sp);
 /* A NUL-terminated string is about to be read by the kernel. */
 NB_HOOK void nb_hook_touch_str(const char *s);
 /* io_uring or another asynchronous kernel user: stand down for good. */

@@ -9,6 +9,7 @@
 #include "guard_hooks.h"
 #include "mech/affinity.h"
 #include "mech/arm.h"
+#include "mech/hint_fault.h"
 #include "mech/sigchain.h"
 #include "nb.h"
 #include "regions.h"
@@ -265,6 +266,17 @@ void nb_hook_exec_end(void)
 		nb_affinity_release(slot, (pid_t)nb_sys_gettid());
 	if (nb.mpol_local)
 		nb_syscall6(SYS_set_mempolicy, MPOL_LOCAL, 0, 0, 0, 0, 0);
+}
+
+/**
+ * nb_hook_stack() - see hooks.h for what it does
+ *
+ * Context: any thread; see hooks.h.
+ */
+void nb_hook_stack(unsigned long sp)
+{
+	if (nb_is_active() && nb_guarded() && sp)
+		nb_open_new_stack(nb_slot_self_existing(), sp);
 }
 
 /* ---- signals ------------------------------------------------------------ */

@@ -239,12 +239,25 @@ static void touch_context(const ucontext_t *to)
 	nb_hook_touch(to->uc_stack.ss_sp, to->uc_stack.ss_size);
 }
 
+static unsigned long stack_pointer(const ucontext_t *to)
+{
+#if defined(__x86_64__)
+	return (unsigned long)to->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+	return (unsigned long)to->uc_mcontext.sp;
+#else
+	(void)to;
+	return 0;
+#endif
+}
+
 NB_EXPORT int swapcontext(ucontext_t *from, const ucontext_t *to)
 {
 	if (nb_hook_active()) {
 		nb_hook_touch(from, sizeof(*from));
 		touch_context(to);
 	}
+	nb_hook_stack(stack_pointer(to));
 	return real(swapcontext)(from, to);
 }
 
@@ -252,6 +265,7 @@ NB_EXPORT int setcontext(const ucontext_t *to)
 {
 	if (nb_hook_active())
 		touch_context(to);
+	nb_hook_stack(stack_pointer(to));
 	return real(setcontext)(to);
 }
 

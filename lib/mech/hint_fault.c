@@ -229,12 +229,17 @@ static bool frame_lost(uint64_t sp)
 	return true;
 }
 
-/*
- * A stack that the thread has not come by on yet: numabald is to put it into
- * the table.  Until then it counts as published, so that the next signal finds
- * room for its frame.
+/**
+ * nb_open_new_stack() - a stack that the thread may not have come by on yet
+ * @slot: the calling thread's, or NULL.
+ * @sp: a stack pointer that it has, or is about to have.
+ *
+ * numabald is to put the stack into the table.  Until then it counts as
+ * published, so that the next signal finds room for its frame.
+ *
+ * Context: the thread itself, signal handler.
  */
-static void open_new_stack(struct nb_slot *slot, uint64_t sp)
+void nb_open_new_stack(struct nb_slot *slot, uint64_t sp)
 {
 	if (!slot || nb_slot_knows_sp(slot, sp))
 		return;
@@ -255,7 +260,7 @@ static bool resolve(uint64_t addr, const ucontext_t *uc)
 		return false;
 	slot = nb_slot_for_sp(fault_sp(uc), NULL);
 	st = nb_disarm_chunk(sys, b, nb_chunk_index(b, addr));
-	open_new_stack(slot, fault_sp(uc));
+	nb_open_new_stack(slot, fault_sp(uc));
 	switch (st) {
 	case NB_DISARM_DONE:
 		record(slot, addr, flags, start);

@@ -22,6 +22,7 @@ extern struct nb_fault_totals nb_fault_totals;
 void nb_hint_fault_init(const struct nb_sys *sys, uint32_t *wake_word);
 void nb_hint_fault_set_copy(const void *begin, const void *end,
 			    const void *fault);
+void nb_open_new_stack(struct nb_slot *slot, uint64_t sp);
 bool nb_hint_fault(const siginfo_t *info, ucontext_t *uc);
 
 #endif /* NB_MECH_HINT_FAULT_H */
