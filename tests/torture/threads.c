@@ -228,8 +228,6 @@ struct coro {
 	uint64_t sum;
 	int *fd;
 	unsigned int turns;
-	struct worker *worker;
-	struct job job;
 };
 
 static __thread struct coro *running;
@@ -289,18 +287,12 @@ static uint64_t deeper(unsigned int depth, uint64_t v)
 	return v * 31 + local[v % sizeof(local)];
 }
 
-/*
- * One system call, so that the stack can be known for one, and no other: what
- * is below it is used for the first time while signals come.
- */
+/* No system call: signals find a stack that nobody has seen before. */
 static void busy_main(void)
 {
 	struct coro *c = running;
 	long end = now_ms() + 20000;
 
-	FAILS(write(-1, c, 1), EBADF);
-	for (int i = 0; i < NR_SIGNALS; i++)
-		peer_do(c->worker->peer, &c->job);
 	while (signals_counted() < NR_SIGNALS && now_ms() < end)
 		for (unsigned int i = 0; i < 100; i++)
 			c->turns += deeper(40, i) == 1;
@@ -309,6 +301,9 @@ static void busy_main(void)
 
 static void busy_coroutines(struct worker *w)
 {
+	struct job job = {.kind = JOB_SIGNAL,
+			  .sig = signals_counter(),
+			  .target = pthread_self()};
 	struct coro *c = calloc(1, sizeof(*c));
 	char *stack = get(STACK);
 
@@ -317,12 +312,11 @@ static void busy_coroutines(struct worker *w)
 	c->co.uc_stack.ss_size = STACK;
 	c->co.uc_link = &c->main;
 	makecontext(&c->co, busy_main, 0);
-	c->worker = w;
-	c->job = (struct job){.kind = JOB_SIGNAL,
-			      .sig = signals_counter(),
-			      .target = pthread_self(),
-			      .seed = rnd(w)};
 	running = c;
+	for (int i = 0; i < NR_SIGNALS; i++) {
+		job.seed = rnd(w);
+		peer_do(w->peer, &job);
+	}
 	MUST(swapcontext(&c->main, &c->co));
 	peer_wait(w->peer);
 	note(w, NR_SIGNALS);
