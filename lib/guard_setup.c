@@ -64,7 +64,9 @@ static void on_opaque(void)
 /* The thread is new here, or came with another stack. */
 static void on_stack(struct nb_slot *slot, uint64_t sp)
 {
-	nb_signal_thread_begin(slot);
+	/* No alternate stack yet: a new thread. */
+	if (atomic_load(&slot->alt_start) == atomic_load(&slot->alt_end))
+		nb_signal_thread_begin(slot);
 	if (nb_is_active())
 		nb_mm_stack(slot, sp);
 }
@@ -180,6 +182,7 @@ int nb_guard_setup(void)
 			       nb_guard_copy_fault);
 	nb_signal_start();
 	nb_regions_only_large(choice.tier != NB_TIER_BRACKET);
+	nb_slots_trust_pointers(choice.tier == NB_TIER_BRACKET);
 	nb_mm_learn();
 	nb_guard_on(true);
 	return 0;
@@ -213,6 +216,7 @@ static void lower_to(struct nb_verdict v)
 	nb_log(NB_LOG_INFO, "guard: conservative: %s", v.why);
 	/* What the lower tier would not arm must not stay armed. */
 	nb_regions_only_large(true);
+	nb_slots_trust_pointers(false);
 	on_opaque();
 }
 

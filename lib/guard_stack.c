@@ -66,6 +66,30 @@ static bool is_marked(const struct nb_range *r)
 	return true;
 }
 
+/*
+ * A stack that was noted before, and the thread is back on it.  Without the
+ * lock: a program may go back and forth with a system call on each.
+ */
+static bool stack_again(struct nb_slot *slot, uint64_t sp)
+{
+	struct nb_region in, below;
+	uint32_t seen, again;
+
+	if (!nb_regions_peek(sp, &in, &seen) || !(in.flags & NB_REGION_NEVER))
+		return false;
+	/* It may go on in the region below: that must not be armed either. */
+	if (sp - in.start < NB_STACK_OPEN &&
+	    nb_regions_peek(in.start - 1, &below, &again) &&
+	    nb_region_eligible(&below))
+		return false;
+	nb_slot_set_stack(slot, nb_max(sp - WHOLE_STACK_BYTES, in.start),
+			  nb_min(sp + WHOLE_STACK_BYTES, in.end));
+	/* Else nb_slots_forget_stacks() may have come too early. */
+	if (!nb_regions_unchanged(seen))
+		nb_slot_set_stack(slot, 0, 0);
+	return true;
+}
+
 /**
  * nb_mm_stack() - a stack pointer was seen: what is around it is a stack
  * @slot: of the calling thread, whose stack it is, which is to know it from
@@ -82,6 +106,8 @@ void nb_mm_stack(struct nb_slot *slot, uint64_t sp)
 
 	if (!nb_regions_may_overlap(sp - nb_min(sp, STACK_REACH),
 				    sp + STACK_REACH))
+		return;
+	if (slot && stack_again(slot, sp))
 		return;
 	nb_lock(&nb.as_lock, &ss);
 	r = stack_around(sp);

@@ -61,6 +61,7 @@ struct numabal {
 	_Atomic uint64_t inhibit_until_ns; /* (A) arm nothing before */
 	_Atomic uint32_t paused;	   /* (A) nesting of numabal_pause() */
 	_Atomic bool all_locked;	   /* (A) mlockall() */
+	_Atomic bool traced;		   /* (A) by a debugger: arm nothing */
 	struct nb_lock as_lock;
 	/* the thread */
 	pthread_t thread;	     /* (L:as) */

@@ -13,6 +13,7 @@
  *    is gone (a program whose main thread called pthread_exit(3) must end
  *    with its last own thread).
  */
+#include "detect.h"
 #include "guard_hooks.h"
 #include "guard_mm.h"
 #include "mech/hint_fault.h"
@@ -134,6 +135,23 @@ static bool may_scan(void)
 	return within_budget(cpu);
 }
 
+/* A debugger would stop at each hint fault. */
+static bool is_traced(void)
+{
+	bool traced = nb_tracer_pid(nb.sys) > 0;
+	struct nb_sigstate ss;
+
+	if (traced && !atomic_exchange(&nb.traced, true)) {
+		nb_log(NB_LOG_INFO, "traced: nothing is armed meanwhile");
+		nb_lock(&nb.as_lock, &ss);
+		nb_disarm_all();
+		nb_unlock(&nb.as_lock, &ss);
+	}
+	if (!traced)
+		atomic_store(&nb.traced, false);
+	return traced;
+}
+
 static void maybe_scan(uint64_t now)
 {
 	if (now < nb.next_scan_ns)
@@ -149,6 +167,8 @@ static void maybe_scan(uint64_t now)
 	}
 	if (nb.rss_bytes < nb.cfg.min_rss_mb * NB_MIB || !may_scan() ||
 	    atomic_load(&nb.paused) || atomic_load(&nb.inhibit))
+		return;
+	if (is_traced())
 		return;
 	if (!nb.scan_cpu_ns)
 		nb_scan_period_start(&nb.period, &nb.period_opts, nb.rss_bytes);

@@ -388,6 +388,40 @@ overlap_unlocked(uint64_t start, uint64_t end)
 }
 
 /**
+ * nb_regions_peek() - the region of an address, without the lock
+ * @addr: any address.
+ * @r: out: a copy.
+ * @seen: out: for nb_regions_unchanged().
+ *
+ * Context: any thread.
+ * Return: false: none, or the table is changing.
+ */
+__attribute__((no_sanitize("thread"))) bool
+nb_regions_peek(uint64_t addr, struct nb_region *r, uint32_t *seen)
+{
+	int i = lower_bound(addr);
+
+	*seen = atomic_load(&version);
+	if (*seen & 1 || i >= *(volatile int *)&nr_regions)
+		return false;
+	*r = regions[i];
+	return nb_regions_unchanged(*seen) && r->start <= addr && addr < r->end;
+}
+
+/**
+ * nb_regions_unchanged() - is what nb_regions_peek() saw still so?
+ *
+ * Context: any thread.
+ * Return: true; what the caller stored before comes before the next change.
+ */
+bool nb_regions_unchanged(uint32_t seen)
+{
+	/* Pairs with the additions to version, as does the load. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return seen == atomic_load(&version);
+}
+
+/**
  * nb_regions_may_overlap() - a quick no, without the lock
  * @start: first byte.
  * @end: one past the last.

@@ -37,6 +37,8 @@ const struct nb_region *nb_regions_find(uint64_t addr);
 void nb_regions_gap(uint64_t addr, struct nb_range *within);
 bool nb_regions_cover(uint64_t start, uint64_t end);
 bool nb_regions_may_overlap(uint64_t start, uint64_t end);
+bool nb_regions_peek(uint64_t addr, struct nb_region *r, uint32_t *seen);
+bool nb_regions_unchanged(uint32_t seen);
 int nb_regions_index(uint64_t addr);
 int nb_regions_count(void);
 const struct nb_region *nb_regions_at(int i);

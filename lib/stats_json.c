@@ -10,6 +10,7 @@
 #include "detect.h"
 #include "guard/patch.h"
 #include "guard_hooks.h"
+#include "mech/hint_fault.h"
 #include "mech/protect.h"
 #include "nb.h"
 #include "plat/topology.h"
@@ -230,14 +231,16 @@ static void add_guard(struct nb_text *t)
 		bracketed += c->kind[NB_SITE_BRACKET];
 		unguarded += c->kind[NB_SITE_UNGUARDED];
 	}
-	nb_text_add(t,
-		    "\"guard\":{\"tier\":\"%s\",\"protection\":\"%s\","
-		    "\"sites\":%u,"
-		    "\"bracketed\":%u,\"unguarded\":%u,"
-		    "\"efault_holes\":%llu},",
-		    nb_is_active() ? nb_tier_name(nb_guard_tier()) : "off",
-		    nb_protection->name, sites, bracketed, unguarded,
-		    (unsigned long long)nb_guard_holes());
+	nb_text_add(
+		t,
+		"\"guard\":{\"tier\":\"%s\",\"protection\":\"%s\","
+		"\"sites\":%u,"
+		"\"bracketed\":%u,\"unguarded\":%u,"
+		"\"efault_holes\":%llu,\"lost_signals\":%llu},",
+		nb_is_active() ? nb_tier_name(nb_guard_tier()) : "off",
+		nb_protection->name, sites, bracketed, unguarded,
+		(unsigned long long)nb_guard_holes(),
+		(unsigned long long)atomic_load(&nb_fault_totals.frame_lost));
 }
 
 static void add_why(struct nb_text *t)

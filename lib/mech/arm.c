@@ -118,15 +118,30 @@ static long arm_run(const struct nb_sys *sys, uint64_t start, uint64_t end)
 	return err;
 }
 
+/* Slots whose calls overlap a run; more of them are all looked at. */
+#define BUSY_MAX 64
+
+static bool touched(const uint16_t *busy, int nr, uint64_t start, uint64_t end)
+{
+	if (nr > BUSY_MAX)
+		return nb_slots_may_touch(start, end);
+	for (int i = 0; i < nr; i++)
+		if (nb_slot_touches(nb_slot_at(busy[i]), start, end))
+			return true;
+	return false;
+}
+
 /* Arm a run without the chunks that calls in flight may touch. */
 static long arm_around(const struct nb_sys *sys, uint64_t start, uint64_t end)
 {
+	static uint16_t busy[BUSY_MAX]; /* under the as lock */
+	int nr = nb_slots_touching(start, end, busy, BUSY_MAX);
 	uint64_t from = start, next;
 	long err = 0;
 
 	for (uint64_t a = start; a < end && !err; a = next) {
 		next = a + nb_chunk_bytes(nb_block_find(a));
-		if (!nb_slots_may_touch(a, next))
+		if (!touched(busy, nr, a, next))
 			continue;
 		mark_run(a, next, NB_CHUNK_NONE);
 		if (from < a)
@@ -355,6 +370,9 @@ int nb_disarm_range(const struct nb_sys *sys, uint64_t start, uint64_t end)
 	struct nb_block *b;
 	int err = 0;
 
+	/* Counted before and until after: invariant 4. */
+	if (!atomic_load(&nb_nr_armed))
+		return 0;
 	nb_for_each_block(b, start, end)
 	{
 		int e;

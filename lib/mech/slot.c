@@ -45,6 +45,7 @@ static _Atomic uint32_t next_task = 1;	   /* (A) */
 /* How much around a stack pointer is taken for the same stack. */
 #define STACK_BYTES (1ULL << 20)
 
+static _Atomic bool trusted; /* (A) see nb_slots_trust_pointers() */
 static _Atomic bool quiet;
 static _Atomic pid_t owner; /* (A) the process whose threads these are; or 0 */
 
@@ -330,6 +331,13 @@ static struct nb_slot *for_sp_slowly(uint64_t sp, bool *new_stack)
 	pid_t pid = atomic_load_explicit(&owner, memory_order_relaxed);
 	int tid;
 
+	if (s && !s->tls_shared &&
+	    atomic_load_explicit(&trusted, memory_order_relaxed) &&
+	    !atomic_load_explicit(&quiet, memory_order_relaxed)) {
+		if (new_stack && !nb_slot_on_alt(s, sp))
+			*new_stack = note_stack(s, sp);
+		return s;
+	}
 	if (!slots || atomic_load_explicit(&quiet, memory_order_relaxed) ||
 	    (pid && nb_sys_getpid() != pid))
 		return NULL;
@@ -392,6 +400,18 @@ void nb_slot_share_tls(void)
 }
 
 /**
+ * nb_slots_trust_pointers() - is it known who shares a TLS block?
+ * @yes: every clone(2) comes by us; false: the kernel is asked who we are
+ *	whenever a thread is on another stack.
+ *
+ * Context: any thread.
+ */
+void nb_slots_trust_pointers(bool yes)
+{
+	atomic_store(&trusted, yes);
+}
+
+/**
  * nb_slots_set_owner() - whose threads have slots
  * @pid: this process; 0: do not look.
  *
@@ -414,28 +434,27 @@ struct nb_slot *nb_slot_self_existing(void)
 }
 
 /**
- * nb_slots_may_touch() - may a call in flight of any thread touch a range?
+ * nb_slots_touching() - whose calls in flight may touch a range?
  * @start: first byte.
  * @end: one past the last; @start: only what may touch anything counts.
- *
- * A stack that is not in the table yet counts, too: a signal may come there.
+ * @who: out: the first of them.
+ * @max: room there.
  *
  * Context: any thread.
- * Return: true if one may.
+ * Return: how many; @max + 1: more.
  */
-bool nb_slots_may_touch(uint64_t start, uint64_t end)
+int nb_slots_touching(uint64_t start, uint64_t end, uint16_t *who, int max)
 {
-	int used = nb_slots_used();
+	int used = nb_slots_used(), nr = 0;
 
-	for (int i = 0; i < used; i++) {
-		uint64_t sp = atomic_load(&slots[i].sp_seen);
-
-		if (nb_call_stack_overlaps(&slots[i].calls, start, end))
-			return true;
-		if (sp && sp - nb_min(sp, NB_STACK_OPEN) < end && sp > start)
-			return true;
+	for (int i = 0; i < used && nr <= max; i++) {
+		if (!nb_slot_touches(&slots[i], start, end))
+			continue;
+		if (nr < max)
+			who[nr] = (uint16_t)i;
+		nr++;
 	}
-	return false;
+	return nr;
 }
 
 /**
@@ -540,9 +559,6 @@ void nb_slot_release(int index)
 /**
  * nb_slot_give_up() - a thread is done with its slot: the next may have it
  * @s: the calling thread's.
- *
- * Without it each thread would find the slots of all that have ended since
- * numabald looked last.
  *
  * Context: the thread itself, about to end.
  * Return: false: it stays its slot until numabald sees that it is gone.

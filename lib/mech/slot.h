@@ -73,12 +73,32 @@ void nb_slot_set_stack(struct nb_slot *slot, uint64_t lo, uint64_t hi);
 void nb_slots_forget_stacks(uint64_t start, uint64_t end);
 void nb_slots_quiet(void);
 void nb_slots_set_owner(pid_t pid);
-bool nb_slots_may_touch(uint64_t start, uint64_t end);
+void nb_slots_trust_pointers(bool yes);
+int nb_slots_touching(uint64_t start, uint64_t end, uint16_t *who, int max);
 int nb_slot_note_found(pid_t tid);
 int nb_slot_find(pid_t tid);
 void nb_slot_release(int index);
 bool nb_slot_give_up(struct nb_slot *s);
 void nb_slots_after_fork(void);
+
+/*
+ * May a call in flight of a slot's thread touch a range?  A stack that is not
+ * in the table yet counts, too: a signal may come there.
+ */
+static inline bool nb_slot_touches(const struct nb_slot *s, uint64_t start,
+				   uint64_t end)
+{
+	uint64_t sp = atomic_load(&s->sp_seen);
+
+	return nb_call_stack_overlaps(&s->calls, start, end) ||
+	       (sp && sp - nb_min(sp, NB_STACK_OPEN) < end && sp > start);
+}
+
+/* May a call in flight of any thread touch a range? Empty: touch anything? */
+static inline bool nb_slots_may_touch(uint64_t start, uint64_t end)
+{
+	return nb_slots_touching(start, end, NULL, 0) > 0;
+}
 
 static inline bool nb_slot_on_alt(const struct nb_slot *s, uint64_t sp)
 {

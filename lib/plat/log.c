@@ -428,8 +428,8 @@ static void make_clean(char *s)
 /* numabald has no descriptors: what the process has as standard error. */
 static void write_borrowed(const char *line, size_t len)
 {
-	long process = nb_syscall6(SYS_pidfd_open, nb_sys_getpid(), 0, 0, 0, 0,
-				   0);
+	long process =
+		nb_syscall6(SYS_pidfd_open, nb_sys_getpid(), 0, 0, 0, 0, 0);
 	long fd = nb_syscall6(SYS_pidfd_getfd, process, STDERR_FILENO, 0, 0, 0,
 			      0);
 

@@ -11,7 +11,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/syscall.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 /* libc has each thread that it knows change its ids, and waits for all. */
@@ -225,6 +226,81 @@ static bool tier_falls(void)
 	return true;
 }
 
+/* ---- others at work ------------------------------------------------------ */
+
+/* Nothing is armed any more, however often it is used. */
+static bool wait_open(const unsigned char *p, size_t bytes)
+{
+	time_t until = time(NULL) + WAIT_S;
+
+	if (getenv("NB_PLAIN"))
+		return true;
+	for (int quiet = 0; quiet < 300; quiet++) {
+		CHECK(time(NULL) <= until);
+		if (is_armed(p + bytes / 2))
+			quiet = 0;
+		CHECK(pattern_ok(p, bytes));
+	}
+	return true;
+}
+
+/* Another library that patches code, perhaps: the lower tier is left. */
+static bool changed_code(void)
+{
+	void *libc = dlopen("libc.so.6", RTLD_LAZY);
+	unsigned char *p = new_buffer(1 << 20), *fn = dlsym(libc, "uname");
+	unsigned char *page = fn - (uintptr_t)fn % 4096;
+
+	CHECK(wait_armed(p + (512 << 10)));
+	CHECK(!mprotect(page, 8192, PROT_READ | PROT_WRITE | PROT_EXEC));
+	fn[4] ^= 1;
+	CHECK(!mprotect(page, 8192, PROT_READ | PROT_EXEC));
+	return wait_open(p, 1 << 20);
+}
+
+/* A debugger of the simplest kind, until the pipe is closed. */
+static int trace(pid_t pid, int ready, int until)
+{
+	int status, sig;
+	char c;
+
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) || write(ready, "", 1) != 1)
+		return 1;
+	fcntl(until, F_SETFL, O_NONBLOCK);
+	while (read(until, &c, 1) != 0) {
+		if (waitpid(pid, &status, __WALL | WNOHANG) != pid ||
+		    !WIFSTOPPED(status))
+			continue;
+		sig = WSTOPSIG(status);
+		ptrace(PTRACE_CONT, pid, NULL, sig == SIGTRAP ? 0L : (long)sig);
+	}
+	/* Only a thread that is stopped can be let go: so it is killed. */
+	return 0;
+}
+
+static bool traced(void)
+{
+	unsigned char *p = armed_buffer();
+	int ready[2], until[2];
+	pid_t pid;
+	char c;
+
+	CHECK(!pipe(ready) && !pipe(until));
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+	pid = fork();
+	if (!pid) {
+		close(until[1]);
+		_exit(trace(getppid(), ready[1], until[0]));
+	}
+	CHECK(read(ready[0], &c, 1) == 1);
+	CHECK(wait_open(p, BUF_BYTES));
+	close(until[1]);
+	CHECK(child_ok(pid));
+	CHECK(wait_armed(p));
+	munmap(p, BUF_BYTES);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
@@ -235,6 +311,8 @@ int main(int argc, char **argv)
 		{"many-threads", many_threads},
 		{"again", again},
 		{"tier-falls", tier_falls},
+		{"changed-code", changed_code},
+		{"traced", traced},
 		{NULL, NULL},
 	};
 

@@ -209,8 +209,7 @@ static bool end_of_pipe(void)
 
 	CHECK(!pipe(fd) && fd[0] == 3 && fd[1] == 4);
 	for (int i = 0; i < 4; i++)
-		CHECK(wait_armed(p + i * 4096) &&
-		      pattern_ok(p, BUF_BYTES));
+		CHECK(wait_armed(p + i * 4096) && pattern_ok(p, BUF_BYTES));
 	close(fd[1]);
 	CHECK(!read(fd[0], &c, 1));
 	close(fd[0]);

@@ -177,6 +177,26 @@ static void test_edges(void **state)
 	assert_false(nb_regions_may_overlap(at(10), at(20)));
 }
 
+/* Without the lock: a copy, and whether it is still true. */
+static void test_peek(void **state)
+{
+	struct nb_region r;
+	uint32_t seen;
+
+	(void)state;
+	nb_regions_clear();
+	assert_false(nb_regions_peek(at(1), &r, &seen));
+	nb_regions_add(at(1), at(3), NB_VMA_HUGE, 7);
+	assert_false(nb_regions_peek(at(0), &r, &seen));
+	assert_false(nb_regions_peek(at(3), &r, &seen));
+	assert_true(nb_regions_peek(at(2), &r, &seen));
+	assert_true(r.start == at(1) && r.end == at(3));
+	assert_int_equal(r.flags, NB_VMA_HUGE);
+	assert_true(nb_regions_unchanged(seen));
+	nb_regions_remove(at(5), at(6));
+	assert_false(nb_regions_unchanged(seen));
+}
+
 static void test_flags(void **state)
 {
 	(void)state;
@@ -361,6 +381,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_edges, setup),
+		cmocka_unit_test_setup(test_peek, setup),
 		cmocka_unit_test_setup(test_flags, setup),
 		cmocka_unit_test_setup(test_snapshot, setup),
 		cmocka_unit_test_setup(test_chunk_shift, setup),

@@ -346,6 +346,8 @@ static void test_give_up(void **state)
 
 static void test_may_touch(void **state)
 {
+	uint16_t who[2];
+
 	(void)state;
 	for (uint64_t i = 0; i < 3; i++) {
 		struct nb_slot *s =
@@ -359,6 +361,10 @@ static void test_may_touch(void **state)
 	assert_true(nb_slots_may_touch(249, 250));
 	assert_true(nb_slots_may_touch(0, 1));
 	assert_false(nb_slots_may_touch(150, 200));
+	assert_int_equal(nb_slots_touching(149, 250, who, 2), 2);
+	assert_true(who[0] == 1 && who[1] == 2);
+	assert_int_equal(nb_slots_touching(0, 250, who, 2), 3);
+	assert_int_equal(nb_slots_touching(150, 200, who, 2), 0);
 	assert_false(nb_slots_may_touch(0, 0));
 	/* below a stack pointer that is not in the table yet */
 	atomic_store(&nb_slot_at(1)->sp_seen, 2 * NB_STACK_OPEN);
