@@ -5,7 +5,7 @@
 # packages: mariadb-server mariadb-client
 # tier: bracket
 # min-faults: 5000
-# timeout: 120
+# timeout: 180
 
 # shellcheck disable=SC2086 # NB_RUN is words
 set -eu -o pipefail
@@ -28,9 +28,9 @@ pid-file = $PWD/pid
 log-error = $PWD/log
 skip-networking
 skip-name-resolve
-innodb-buffer-pool-size = 64M
+innodb-buffer-pool-size = 48M
 innodb-flush-log-at-trx-commit = 2
-innodb-use-native-aio = 0
+innodb-use-native-aio = ${NB_NATIVE_AIO:-0}
 EOT
 
 sql()

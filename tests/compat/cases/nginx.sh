@@ -5,7 +5,7 @@
 # packages: nginx-light wrk curl
 # tier: bracket
 # min-faults: 300
-# timeout: 60
+# timeout: 180
 
 # shellcheck disable=SC2086 # NB_RUN is words
 set -eu -o pipefail

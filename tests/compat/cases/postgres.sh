@@ -5,7 +5,7 @@
 # packages: postgresql postgresql-client
 # tier: bracket
 # min-faults: 5000
-# timeout: 120
+# timeout: 180
 
 # shellcheck disable=SC2086 # NB_RUN is words
 set -eu -o pipefail

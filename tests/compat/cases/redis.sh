@@ -5,7 +5,7 @@
 # packages: redis-server redis-tools
 # tier: bracket
 # min-faults: 1000
-# timeout: 60
+# timeout: 180
 
 # shellcheck disable=SC2086 # NB_RUN is words
 set -eu -o pipefail
@@ -21,7 +21,7 @@ cli()
 start()
 {
 	$NB_RUN redis-server --port 0 --unixsocket "$PWD/s" --dir "$PWD" \
-		--save '' --appendonly "$1" --io-threads 2 >&2 &
+		--save '' --appendonly "$1" >&2 &
 	server=$!
 	until cli ping 2> /dev/null | grep -q PONG; do
 		kill -0 $server

@@ -5,7 +5,7 @@
 # packages: sqlite3
 # tier: bracket
 # min-faults: 1000
-# timeout: 60
+# timeout: 180
 
 # shellcheck disable=SC2086 # NB_RUN is words
 set -eu -o pipefail

@@ -5,7 +5,7 @@
 # packages: stress-ng
 # tier: bracket
 # min-faults: 200
-# timeout: 90
+# timeout: 180
 
 # shellcheck disable=SC2086 # NB_RUN is words
 set -eu -o pipefail

@@ -8,7 +8,7 @@
 # why: they forbid themselves to read the clock; share memory with a process
 # why: that is no thread; filter system calls; use io_uring, userfaultfd
 # min-faults: 0
-# timeout: 60
+# timeout: 180
 
 # shellcheck disable=SC2086 # NB_RUN is words
 set -eu -o pipefail

@@ -5,7 +5,7 @@
 # packages: xz-utils
 # tier: bracket
 # min-faults: 200
-# timeout: 60
+# timeout: 180
 
 # shellcheck disable=SC2086 # NB_RUN is words
 set -eu -o pipefail
