@@ -44,6 +44,17 @@ noticed()
 		-e 'met armed memory' -e 'state stood-down' "$log"
 }
 
+# A child whose parent was killed may go on for ever.
+reap() # MUTANT
+{
+	local p
+
+	for p in /proc/[0-9]*; do
+		grep -qsz "^LD_PRELOAD=.*/mutant-$1/" "$p/environ" &&
+			kill -9 "${p#/proc/}" 2> /dev/null
+	done
+}
+
 torture() # MUTANT
 {
 	local progs=$NB_OUT
@@ -51,6 +62,7 @@ torture() # MUTANT
 	NB_OUT=$PWD/build/mutant-$1 NB_PROGS=$progs TORTURE_S=15 \
 		TORTURE_ROUNDS=1 TORTURE_FAULTS=0 TORTURE_SEED=$RANDOM \
 		tests/torture/run.sh > "$log" 2>&1
+	reap "$1"
 	noticed
 }
 
