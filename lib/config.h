@@ -38,6 +38,7 @@ struct nb_config {
 	uint32_t move_pages;
 	uint32_t move_tasks;
 	uint32_t force;
+	uint32_t trace;
 	uint32_t guard;		  /* enum nb_guard */
 	uint32_t follow;	  /* enum nb_follow */
 	uint32_t log;		  /* enum nb_log_level */

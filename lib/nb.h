@@ -81,6 +81,7 @@ struct numabal {
 	struct nb_pass_faults last_pass;	/* (D) the one before */
 	struct nb_rate_limit rate;		/* (D) */
 	struct nb_migrate migrate;		/* (D) */
+	const char *why_untraced;		/* (D) .why before it came */
 	bool pages_off;		/* (D) the kernel refuses to move */
 	bool tasks_off;		/* (D) ... or to re-pin */
 	uint64_t next_scan_ns;	/* (D) */

@@ -135,29 +135,42 @@ static bool may_scan(void)
 	return within_budget(cpu);
 }
 
-/* A debugger would stop at each hint fault. */
-static bool is_traced(void)
+/*
+ * A tracer stops at each hint fault, and code that it has changed is not ours
+ * to judge: nothing is armed while there is one.
+ */
+static bool traced(void)
 {
-	bool traced = nb_tracer_pid(nb.sys) > 0;
+	static const char why[] = "it is being traced";
+	bool is = !nb.cfg.trace && nb_tracer_pid(nb.sys) > 0;
 	struct nb_sigstate ss;
+	int err;
 
-	if (traced && !atomic_exchange(&nb.traced, true)) {
-		nb_log(NB_LOG_INFO, "traced: nothing is armed meanwhile");
-		nb_lock(&nb.as_lock, &ss);
-		nb_disarm_all();
-		nb_unlock(&nb.as_lock, &ss);
+	if (is == atomic_exchange(&nb.traced, is))
+		return is;
+	nb_log(NB_LOG_INFO, is ? "traced: nothing is armed" : "traced no more");
+	if (!is) {
+		atomic_store(&nb.why, nb.why_untraced);
+		return false;
 	}
-	if (!traced)
-		atomic_store(&nb.traced, false);
-	return traced;
+	nb.why_untraced = atomic_load(&nb.why);
+	atomic_store(&nb.why, why);
+	nb_lock(&nb.as_lock, &ss);
+	err = nb_disarm_all();
+	nb_unlock(&nb.as_lock, &ss);
+	if (err)
+		nb_standdown("the kernel refused to give memory back");
+	return true;
 }
 
 static void maybe_scan(uint64_t now)
 {
 	if (now < nb.next_scan_ns)
 		return;
-	nb.rss_bytes = nb_rss_bytes();
 	nb.next_scan_ns = now + nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
+	if (traced())
+		return;
+	nb.rss_bytes = nb_rss_bytes();
 	if (nb.scan.pass_ended) {
 		uint32_t before = atomic_load(&nb.local_permille);
 
@@ -167,8 +180,6 @@ static void maybe_scan(uint64_t now)
 	}
 	if (nb.rss_bytes < nb.cfg.min_rss_mb * NB_MIB || !may_scan() ||
 	    atomic_load(&nb.paused) || atomic_load(&nb.inhibit))
-		return;
-	if (is_traced())
 		return;
 	if (!nb.scan_cpu_ns)
 		nb_scan_period_start(&nb.period, &nb.period_opts, nb.rss_bytes);
@@ -199,6 +210,7 @@ static void numabald_pass(uint64_t now)
 
 	if (now >= nb.next_tasks_ns) {
 		nb_tasks_walk();
+		traced(); /* when no scan is due, too */
 		nb.next_tasks_ns = now + WALK_NS;
 	}
 	book_costs();

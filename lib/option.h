@@ -90,6 +90,7 @@ struct nb_option {
 	NB_STRING(ONLY, only), \
 	NB_STRING(SKIP, skip), \
 	NB_BOOL(FORCE, force, 0), \
+	NB_BOOL(TRACE, trace, 0), \
 	NB_STRING(STATS, stats), \
 	NB_CHOICE(LOG, log, "error|warn|info|debug", NB_LOG_WARN), \
 	NB_STRING(LOG_FILE, log_file), \

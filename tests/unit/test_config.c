@@ -160,8 +160,8 @@ static void switches(void **state)
 	static const struct bounds rows[] = {
 		{"move_pages", &c.move_pages, 1, 0, 1, ""},
 		{"move_tasks", &c.move_tasks, 1, 0, 1, ""},
-		{"force", &c.force, 0, 0, 1, ""}};
-
+		{"force", &c.force, 0, 0, 1, ""},
+		{"trace", &c.trace, 0, 0, 1, ""}};
 	(void)state;
 	for (size_t i = 0; i < nb_array_size(rows); i++) {
 		assert_int_equal(set(rows[i].name, "1"), 0);
