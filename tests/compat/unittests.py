@@ -8,6 +8,8 @@ its name, too) is left out.  Prints a line for each test, sorted: "ok NAME",
 """
 
 import fnmatch
+import os
+import signal
 import sys
 import unittest
 
@@ -65,6 +67,10 @@ def wanted(name, pattern, left_out):
 
 
 def main():
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    # In the background of a shell it is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     left_out = [a[1:] for a in sys.argv[1:] if a.startswith("-")]
     suite = unittest.TestSuite()
     for arg in sys.argv[1:]:
@@ -77,7 +83,7 @@ def main():
     support.use_resources = []
     runner = unittest.TextTestRunner(resultclass=Result, verbosity=2)
     result = runner.run(suite)
-    print("\n".join(sorted(set(result.lines))))
+    print("\n".join(sorted(set(result.lines))), file=out, flush=True)
     sys.exit(not result.wasSuccessful())
 
 
