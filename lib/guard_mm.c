@@ -182,7 +182,7 @@ static void reread(uint64_t addr, uint64_t len)
 
 	untrack(addr, len);
 	if (len)
-		nb_maps_for_each(reread_one, &r);
+		nb.sys->walk_maps(r.start, r.end, reread_one, &r);
 }
 
 /**
@@ -405,10 +405,24 @@ static void shmat_enter(const struct nb_regs *r)
 		untrack(r->arg[1], ds.shm_segsz);
 }
 
+/* Code that nobody would look at: the call never comes by again. */
+static bool makes_code_unseen(const struct nb_call *call,
+			      const struct nb_regs *r)
+{
+	return atomic_load(&call->flags) & NB_CALL_LAZY &&
+	       (r->rax == SYS_mmap || r->rax == SYS_mprotect ||
+		r->rax == SYS_pkey_mprotect) &&
+	       r->arg[2] & PROT_EXEC;
+}
+
 static void mm_enter(struct nb_call *call, struct nb_regs *r)
 {
 	if (!nb_is_active())
 		return;
+	if (makes_code_unseen(call, r)) {
+		nb_standdown("code is mapped by code without a way back");
+		return;
+	}
 	nb_call_want_leave(call);
 	if (NB_NO_MM_HOOK)
 		return;
@@ -457,6 +471,10 @@ static void mm_leave(struct nb_call *call, struct nb_regs *r)
 		break;
 	case SYS_mprotect:
 		mprotect_leave(call, r);
+		break;
+	case SYS_pkey_mprotect:
+		if (!failed(r->rax) && call->saved[2] & PROT_EXEC)
+			made_executable(call);
 		break;
 	case SYS_brk:
 		brk_leave(r);

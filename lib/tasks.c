@@ -86,7 +86,7 @@ static void forget(struct nb_task *t)
 
 	if (t->id && nf && nf->total)
 		remember_ended(t);
-	atomic_store(&t->id, 0);
+	t->id = 0;
 	atomic_store(&t->pub_tid, 0);
 	atomic_store(&t->explicit_policy, false);
 	memset(&t->tid, 0,
