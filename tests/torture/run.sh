@@ -50,14 +50,27 @@ value() # NAME: from the statistics
 		"$tmp/stats" | head -n 1
 }
 
-timeout -k 10 600 "$torture" "${args[@]}" > "$tmp/plain" 2>&1
+# A group of its own: what a program that crashed leaves behind ends, too.
+limited() # SECONDS COMMAND...
+{
+	local pid rc
+
+	timeout -k 10 "$@" &
+	pid=$!
+	wait "$pid"
+	rc=$?
+	kill -KILL -- "-$pid" 2> /dev/null
+	return $rc
+}
+
+limited 600 "$torture" "${args[@]}" > "$tmp/plain" 2>&1
 rc=$?
 cat "$tmp/plain"
 [ $rc = 0 ] || fail "without numabal: exit status $rc"
 
 arming=(force=1 scan_delay_ms=0 scan_period_min_ms=1 scan_period_max_ms=1
 	min_rss_mb=0 min_region_kb=4 chunk_kb=4 max_overhead_pct=100)
-timeout -k 10 $((secs * 2 + 120)) "$NB_OUT/numabal" run \
+limited $((secs * 2 + 120)) "$NB_OUT/numabal" run \
 	"${arming[@]/#/-o}" -o "stats=$tmp/stats" -- \
 	"$torture" "${args[@]}" -s "$secs" > "$tmp/guarded" 2>&1
 rc=$?
