@@ -22,7 +22,7 @@ static const char *only;
 static long end_ms;
 static struct op ops[MAX_OPS];
 static unsigned int nr_ops;
-static char top[] = "/tmp/torture-XXXXXX";
+static char top[200];
 
 void complain(const char *file, int line, const char *what, long got)
 {
@@ -165,6 +165,8 @@ int main(int argc, char **argv)
 
 	parse(argc, argv);
 	all_ops();
+	snprintf(top, sizeof(top), "%s/torture-XXXXXX",
+		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	if (!nr_ops || !mkdtemp(top))
 		return 2;
 	signals_start();

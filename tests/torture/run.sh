@@ -31,6 +31,7 @@ esac
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+export TMPDIR=$tmp
 ulimit -c 0
 
 fail() # WHAT
