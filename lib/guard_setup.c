@@ -26,7 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAX_MODULES 512
+#define MAX_MODULES 4096 /* as many as patch.c knows */
 
 static struct nb_tier_choice choice; /* (I) after start; .tier is in tier */
 static _Atomic int tier = NB_TIER_OFF;

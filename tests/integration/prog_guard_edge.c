@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 
 /* libc has each thread that it knows change its ids, and waits for all. */
 static bool ids(void)
@@ -301,6 +302,55 @@ static bool traced(void)
 	return true;
 }
 
+/* ---- small stacks -------------------------------------------------------- */
+
+#define SMALL_STACK 16384
+#define PAINT 0xa5
+
+static ucontext_t here, there;
+static int exec_fd;
+
+static void deep_calls(void)
+{
+	struct sigaction act = {.sa_handler = SIG_IGN};
+	unsigned char *p = new_buffer(1 << 20);
+	pid_t pid;
+
+	sigaction(SIGUSR2, &act, NULL);
+	munmap(p + 4096, 4096);
+	mprotect(p, 3 * 4096, PROT_READ | PROT_WRITE);
+	mmap(p, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, -1, 0);
+	mmap(NULL, 1 << 20, PROT_READ | PROT_EXEC, MAP_PRIVATE, exec_fd, 0);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	munmap(p, 1 << 20);
+}
+
+/* Coroutines have little stack: of 16 KiB the guard leaves enough. */
+static bool small_stack(void)
+{
+	unsigned char *stack = new_buffer(SMALL_STACK);
+	volatile size_t left = 0; /* getcontext(3) returns twice */
+
+	memset(stack, PAINT, SMALL_STACK);
+	exec_fd = open("/proc/self/exe", O_RDONLY);
+	CHECK(exec_fd >= 0 && !getcontext(&there));
+	there.uc_stack.ss_sp = stack;
+	there.uc_stack.ss_size = SMALL_STACK;
+	there.uc_link = &here;
+	makecontext(&there, deep_calls, 0);
+	CHECK(!swapcontext(&here, &there));
+	while (left < SMALL_STACK && stack[left] == PAINT)
+		left++;
+	printf("%zu bytes of stack used\n", SMALL_STACK - left);
+	CHECK(left >= SMALL_STACK / 4);
+	close(exec_fd);
+	munmap(stack, SMALL_STACK);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
@@ -313,6 +363,7 @@ int main(int argc, char **argv)
 		{"tier-falls", tier_falls},
 		{"changed-code", changed_code},
 		{"traced", traced},
+		{"small-stack", small_stack},
 		{NULL, NULL},
 	};
 
