@@ -41,17 +41,20 @@ static int zero_fd, ends[2];
 /* ---- the frames, from a handler ------------------------------------------ */
 
 static uint64_t wanted_start, wanted_end; /* who is looked for */
-static int depth;
+static int outer; /* frames from there on: within, numabal may have one */
 
 static bool look(void)
 {
 	void *frames[MAX_FRAMES];
+	int depth = backtrace(frames, MAX_FRAMES);
 
-	depth = backtrace(frames, MAX_FRAMES);
+	outer = 0;
 	for (int i = 0; i < depth; i++)
 		if ((uint64_t)frames[i] >= wanted_start &&
-		    (uint64_t)frames[i] < wanted_end)
+		    (uint64_t)frames[i] < wanted_end) {
+			outer = depth - i;
 			return true;
+		}
 	return false;
 }
 
@@ -79,22 +82,22 @@ static void *blocked_thread(void *arg)
 	return NULL;
 }
 
+/* Until the kernel says that it is in read(2). */
 static void wait_blocked(void)
 {
-	char path[64], text[512] = "", *p;
+	char path[64], text[512] = "";
 	ssize_t n;
 	int fd;
 
 	while (!tid)
 		;
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
 	do {
 		fd = open(path, O_RDONLY);
 		n = read(fd, text, sizeof(text) - 1);
 		close(fd);
 		text[n > 0 ? n : 0] = '\0';
-		p = strrchr(text, ')');
-	} while (p && p[2] != 'S');
+	} while (strncmp(text, "0 ", 2) != 0);
 }
 
 static int blocked(void)
@@ -111,7 +114,7 @@ static int blocked(void)
 	pthread_kill(th, SIGUSR1);
 	while (!seen)
 		;
-	printf("caller %s, %d frames\n", seen == 1 ? "seen" : "lost", depth);
+	printf("caller %s, %d frames\n", seen == 1 ? "seen" : "lost", outer);
 	if (write(ends[1], buf, 1) != 1)
 		return 97;
 	pthread_join(th, NULL);
