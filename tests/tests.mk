@@ -47,11 +47,16 @@ $(TORTURE): $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/torture/*.c)))
 $(TEST_LIBS): $(O)/%.so: $(OBJ)/%.o
 	$(call link,-shared)
 
+AUDIT := $(O)/tests/audit/audit
+PRODUCTS += $(AUDIT)
+$(AUDIT): $(O)/%: $(OBJ)/%.o $(LIB_A)
+	$(call link)
+
 # What the tests are told: BUILD and the folder of its products.
 run = @NB_BUILD=$(BUILD) NB_OUT='$(CURDIR)/$(O)' tests/run.sh
 
 .PHONY: check check-unit check-sim check-integration check-examples check-abi
-.PHONY: check-numa check-compat compat-deps lint format
+.PHONY: check-audit check-numa check-compat compat-deps lint format
 check: all ## unit, sim, integration, examples and abi tests on this machine
 	$(run) $(UNIT) $(SIM) $(INTEG) $(call scripts,tests/integration) \
 		$(EXAMPLES) $(call scripts,tests/abi)
@@ -78,6 +83,9 @@ check-torture: all ## every kind of system call, armed, for TORTURE_S=60 s
 check-mutations: all ## the same without a defence: it must be noticed
 	+$(run) tests/torture/mutations.sh
 .PHONY: check-torture check-mutations
+
+check-audit: all ## every system call of a corpus passes by the guard
+	$(run) -t 900 tests/audit/test_audit.sh
 
 asan: ## build and check with address and undefined-behaviour sanitizers
 	+@$(MAKE) --no-print-directory BUILD=asan check
