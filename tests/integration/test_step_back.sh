@@ -20,7 +20,7 @@ lib_named() # NAME
 
 	from=$(ldconfig -p 2> /dev/null | sed -n 's/.*libutil\.so\.1 .*=> //p' |
 		head -n 1)
-	[ -e "${from:-}" ] || from=$(ls /lib/*/libutil.so.1 | head -n 1)
+	[ -e "${from:-}" ] || from=$(find /lib/ -name libutil.so.1 | head -n 1)
 	cp "$from" "$tmp/$1" && echo "$tmp/$1"
 }
 

@@ -22,10 +22,9 @@ ask() # WHAT: to the program; is the answer yes?
 	read -r -t 90 answer <&"${PROG[0]}" && [ "$answer" = yes ]
 }
 
-begin() # [VARIABLE=VALUE]: a program with armed memory; its id in $pid
+begin() # a program with armed memory; its id in $pid
 {
-	coproc PROG { balanced env NUMABAL_STATS="$tmp/stats" "$@" \
-		"$prog" serve; }
+	coproc PROG { balanced "$prog" serve; }
 	read -r -t 90 pid <&"${PROG[0]}" || fail "no program"
 	ask armed || fail "never armed"
 }
