@@ -225,6 +225,24 @@ static bool is_sigreturn(const struct nb_image *im, uint64_t vaddr)
 		!memcmp(p - sizeof(mov_eax), mov_eax, sizeof(mov_eax)));
 }
 
+/*
+ * glibc since 2.41 makes all calls that can be cancelled at one place, whose
+ * addresses its signal handler compares: a thread in a stub, or in what that
+ * calls, would not be cancelled, and then block.
+ */
+static bool is_cancel_bridge(const struct nb_image *im, uint64_t vaddr)
+{
+	static const uint8_t moves[] = {
+		0x4c, 0x8b, 0x44, 0x24, 0x08, /* mov 8(%rsp),%r8 */
+		0x4c, 0x8b, 0x4c, 0x24, 0x10, /* mov 16(%rsp),%r9 */
+		0x4c, 0x89, 0x5c, 0x24, 0x08, /* mov %r11,8(%rsp) */
+	};
+	uint64_t off = vaddr - im->vaddr;
+
+	return off >= sizeof(moves) &&
+	       !memcmp(im->text + off - sizeof(moves), moves, sizeof(moves));
+}
+
 /* What comes right before @s has taken bytes that only @s cannot do without. */
 static bool take_back(struct finder *fi, const struct nb_body *b,
 		      const struct nb_site *s)
@@ -297,6 +315,8 @@ static int body_candidate(struct finder *fi, struct nb_body *b, uint32_t off)
 	if (is_sigreturn(b->im, s.vaddr)) {
 		s.kind = NB_SITE_SIGRETURN;
 		s.nr = NR_SIGRETURN;
+	} else if (is_cancel_bridge(b->im, s.vaddr)) {
+		s.why = NB_SITE_CANCEL;
 	} else if (off >= b->decoded || off + SYSCALL_LEN > b->len) {
 		s.why = NB_SITE_NOT_REACHED;
 	} else if (nb_body_is_insn(off)) {
@@ -540,6 +560,7 @@ const char *nb_site_why_text(enum nb_site_why why)
 		[NB_SITE_POST_SHORT] = "too few bytes after it",
 		[NB_SITE_POST_TARGET] = "a branch leads to after it",
 		[NB_SITE_POST_FIXED] = "what is after it cannot be moved",
+		[NB_SITE_CANCEL] = "cancellation depends on where it is",
 	};
 
 	return why < nb_array_size(text) ? text[why] : "?";

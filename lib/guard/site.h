@@ -34,6 +34,7 @@ enum nb_site_why {
 	NB_SITE_POST_SHORT,
 	NB_SITE_POST_TARGET,
 	NB_SITE_POST_FIXED,
+	NB_SITE_CANCEL, /* libc's one place for calls that can be cancelled */
 	NB_NR_SITE_WHY
 };
 
