@@ -5,6 +5,8 @@
 # page by page, and a run counts only if enough of it was armed and no system
 # call met any.
 
+# shellcheck disable=SC2154 # of preload.sh
+
 arming+=(NUMABAL_CHUNK_KB=4 NUMABAL_MIN_REGION_KB=4)
 
 counter() # NAME: of the last run
