@@ -11,10 +11,9 @@
 set -eu -o pipefail
 type -P stress-ng > /dev/null || { echo "no stress-ng" && exit 77; }
 
-# Each a number of rounds: what is reported must not depend on the time.
+# None that maps code: see pcre-jit. Each a number of rounds: what is reported must not depend on the time.
 for s in 'vm 2 --vm-bytes 32M --vm-ops 300' 'malloc 2 --malloc-ops 30000' \
 	'bigheap 1 --bigheap-ops 500 --bigheap-growth 64K' \
-	'mmap 2 --mmap-bytes 8M --mmap-ops 60' \
 	'mremap 2 --mremap-bytes 4M --mremap-ops 300' \
 	'brk 1 --brk-ops 20000' 'memcpy 2 --memcpy-ops 200' \
 	'memrate 1 --memrate-bytes 4M --memrate-ops 4' \
