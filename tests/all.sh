@@ -12,7 +12,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 make=${MAKE:-make}
-stages=${STAGES:-all check check-torture check-mutations lint asan tsan cov check-numa}
+stages=${STAGES:-all check check-torture lint asan tsan cov check-numa}
 jobs=()
 case " ${MAKEFLAGS:-} " in
 *" -j"* | *jobserver*) ;;

@@ -78,11 +78,15 @@ check-compat: all ## real programs, balanced and not: CASES="redis nginx"
 	@NB_OUT='$(CURDIR)/$(O)' tests/compat/run.sh $(CASES)
 compat-deps: ## install the programs that check-compat runs
 	@tools/deps.sh compat
+check-guard: ## the guard at length: torture, mutants, programs, audit, fuzzers
+	+@$(if $(NO_DEPS),:,tools/deps.sh build test compat fuzz)
+	+@STAGES='check-torture check-mutations check-audit check-compat fuzz' \
+		MAKE='$(MAKE)' tests/all.sh
 check-torture: all ## every kind of system call, armed, for TORTURE_S=60 s
 	$(run) tests/torture/run.sh
 check-mutations: all ## the same without a defence: it must be noticed
 	+$(run) tests/torture/mutations.sh
-.PHONY: check-torture check-mutations
+.PHONY: check-guard check-torture check-mutations
 
 check-audit: all ## every system call of a corpus passes by the guard
 	$(run) -t 900 tests/audit/test_audit.sh
