@@ -30,7 +30,7 @@ LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 GUARD_FAST := guard/guard guard/syscall guard/subcall mech/inflight \
 	mech/slot mech/chunk mech/arm mech/protect plat/sys plat/lock
 GENERAL_REGS = $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),\
-	$(if $(filter asan tsan cov,$(BUILD)),,-mgeneral-regs-only))
+	$(if $(filter asan tsan,$(BUILD)),,-mgeneral-regs-only))
 $(foreach f,$(GUARD_FAST),$(eval CFLAGS_lib_$(subst /,_,$f) = $$(GENERAL_REGS)))
 
 lib_list = $(foreach s,$(1),$(wildcard lib/$(s)))

@@ -62,6 +62,7 @@ look git init -q repo
 look git -C repo status
 look gcc -O1 -o x x.c
 look sqlite3 db 'create table t(a); insert into t values(1); select * from t'
+# shellcheck disable=SC2016 # perl's own
 look perl -e 'print `ls`; fork or exit; wait'
 look tar czf a.tgz lines x.c
 if type -P redis-server redis-cli > /dev/null; then

@@ -145,13 +145,15 @@ static bool fork_threads(void)
  */
 static void *vforker(void *arg)
 {
+	void *volatile bad = arg; /* vfork() returns twice */
+
 	while (!stop) {
 		pid_t pid = vfork();
 
 		if (!pid)
 			_exit(42);
 		if (pid < 0 || !ended_with(pid, 42))
-			return arg;
+			return bad;
 	}
 	return NULL;
 }
