@@ -295,8 +295,11 @@ static long receive_sigwait(struct channel *c, unsigned char *p)
 	(void)c;
 	sigemptyset(set);
 	sigaddset(set, SIGRTMIN + 1);
-	return sigwaitinfo(set, info) == SIGRTMIN + 1 ? info->si_value.sival_int
-						      : -1;
+	/* Other signals may end the wait; this one must still come. */
+	while (sigwaitinfo(set, info) != SIGRTMIN + 1)
+		if (errno != EINTR)
+			return -1;
+	return info->si_value.sival_int;
 }
 
 /* ---- children, queues ---------------------------------------------------- */
