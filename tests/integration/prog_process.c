@@ -139,10 +139,7 @@ static bool fork_threads(void)
 	return true;
 }
 
-/*
- * A fork while another thread is inside vfork(2): the child is no child that
- * shares our memory, whatever it looks like.
- */
+/* A fork beside another thread's vfork(2): its child shares no memory. */
 static void *vforker(void *arg)
 {
 	void *volatile bad = arg; /* vfork() returns twice */
