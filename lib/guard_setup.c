@@ -157,7 +157,8 @@ int nb_guard_setup(void)
 	static struct nb_tier_module modules[MAX_MODULES];
 	struct nb_tier_input in = {
 		.guard = nb.cfg.guard,
-#if defined(__x86_64__)
+/* A sanitizer uses vector registers everywhere. */
+#if defined(__x86_64__) && !defined(NB_SANITIZED)
 		.arch = true,
 #endif
 		.membarrier = !nb_sys_membarrier_register(),
