@@ -28,21 +28,6 @@
 #define SETNS_ALONE ((uint64_t)(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWTIME))
 #define GONE_TRIES 1000
 
-static int count_tid(pid_t tid, void *arg)
-{
-	(void)tid;
-	++*(int *)arg;
-	return 0;
-}
-
-static int nr_threads(void)
-{
-	int n = 0;
-
-	nb_for_each_tid(count_tid, &n);
-	return n;
-}
-
 static bool has_numabald(void)
 {
 	return nb_is_active() && atomic_load(&nb.thread_started) &&
@@ -84,12 +69,12 @@ void nb_alone_enter(struct nb_call *call, const struct nb_regs *r)
 	default:
 		return;
 	}
-	if (!flags || nr_threads() != 2)
+	if (!flags || nb_nr_threads() != 2)
 		return;
 	nb_call_want_leave(call);
 	nb_daemon_stop();
 	/* The kernel counts it for a moment longer. */
-	for (int i = 0; i < GONE_TRIES && nr_threads() > 1; i++)
+	for (int i = 0; i < GONE_TRIES && nb_nr_threads() > 1; i++)
 		nb_sys_sched_yield();
 }
 

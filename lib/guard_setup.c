@@ -105,21 +105,6 @@ static int list_modules(struct nb_tier_module *list, int max)
 	return n;
 }
 
-static int count_tid(pid_t tid, void *arg)
-{
-	(void)tid;
-	++*(int *)arg;
-	return 0;
-}
-
-static int nr_threads(void)
-{
-	int n = 0;
-
-	nb_for_each_tid(count_tid, &n);
-	return n;
-}
-
 static const char *patch_everything(void)
 {
 	if (nb_decoder_open())
@@ -162,7 +147,7 @@ int nb_guard_setup(void)
 		.arch = true,
 #endif
 		.membarrier = !nb_sys_membarrier_register(),
-		.alone = nr_threads() == 1,
+		.alone = nb_nr_threads() == 1,
 		.verdict = nb_detect_self(environ),
 		.modules = modules,
 	};

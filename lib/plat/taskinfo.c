@@ -356,3 +356,24 @@ bool nb_own_descriptors(void)
 		nb_syscall6(SYS_close, (long)fd, 0, 0, 0, 0, 0);
 	return true;
 }
+
+static int count_tid(pid_t tid, void *arg)
+{
+	(void)tid;
+	++*(int *)arg;
+	return 0;
+}
+
+/**
+ * nb_nr_threads() - how many threads has this process?
+ *
+ * Context: any thread; one folder of /proc.
+ * Return: the number; 0 when it is not told.
+ */
+int nb_nr_threads(void)
+{
+	int n = 0;
+
+	nb_for_each_tid(count_tid, &n);
+	return n;
+}

@@ -39,5 +39,6 @@ uint64_t nb_rss_bytes(void);
 uint64_t nb_locked_bytes(void);
 
 bool nb_own_descriptors(void);
+int nb_nr_threads(void);
 
 #endif /* NB_TASKINFO_H */
