@@ -6,7 +6,7 @@
 
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here" || exit 1
-exec ./run-guest.sh -t 240 2node -- \
+exec ./run-guest.sh -t 300 2node -- \
 	cases/private.sh \
 	cases/locked.sh \
 	cases/full.sh \

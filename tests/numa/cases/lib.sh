@@ -28,14 +28,16 @@ result() # KEY FILE: a value of the RESULT line
 
 at_least() # VALUE LIMIT WHAT
 {
-	awk -v v="$1" -v l="$2" 'BEGIN { exit !(v + 0 >= l) }' ||
+	awk -v v="$1" -v l="$2" 'BEGIN {
+		exit !(v ~ /^[0-9.]+$/ && v + 0 >= l) }' ||
 		die "$3: $1, want at least $2"
 	echo "$3: $1 (at least $2)"
 }
 
 at_most() # VALUE LIMIT WHAT
 {
-	awk -v v="$1" -v l="$2" 'BEGIN { exit !(v + 0 <= l) }' ||
+	awk -v v="$1" -v l="$2" 'BEGIN {
+		exit !(v ~ /^[0-9.]+$/ && v + 0 <= l) }' ||
 		die "$3: $1, want at most $2"
 	echo "$3: $1 (at most $2)"
 }
