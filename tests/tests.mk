@@ -3,7 +3,8 @@
 #
 # unit/test_*.c         one program each, with libnumabal.a and cmocka; other
 #                       .c files of the folder are linked into all of them
-# sim/test_*.c          as unit, with the objects of base and policy alone
+# sim/test_*.c          as unit, with the objects of base and policy alone;
+#                       so is sim/prog_sim.c, which make sim runs
 # integration/test_*.c  with libnumabal.so; with libnumabal.a when they
 #                       include a header of lib/
 # integration/lib_*.c   shared libraries that those programs load
@@ -27,12 +28,16 @@ PROGS := $(call names,tests/integration/prog_*.c tests/numa/prog_*.c)
 NUMA := $(call names,tests/numa/test_*.c)
 TORTURE := $(O)/tests/torture/torture
 TEST_LIBS := $(addsuffix .so,$(call names,tests/integration/lib_*.c))
-PRODUCTS += $(UNIT) $(SIM) $(INTEG) $(PROGS) $(NUMA) $(TORTURE) $(TEST_LIBS)
+NUMABAL_SIM := $(O)/tests/sim/numabal-sim
+PRODUCTS += $(UNIT) $(SIM) $(NUMABAL_SIM) $(INTEG) $(PROGS) $(NUMA) $(TORTURE) $(TEST_LIBS)
 
 $(UNIT): $(O)/%: $(OBJ)/%.o $(call helpers,tests/unit) $(LIB_A)
 	$(call link,-lcmocka)
 $(SIM): $(O)/%: $(OBJ)/%.o $(call helpers,tests/sim) $(POLICY_OBJS) $(BASE_OBJS)
 	$(call link,-lcmocka)
+$(NUMABAL_SIM): $(OBJ)/tests/sim/prog_sim.o $(call helpers,tests/sim) \
+		$(POLICY_OBJS) $(BASE_OBJS)
+	$(call link)
 $(INTEG_INNER): $(O)/%: $(OBJ)/%.o $(call helpers,tests/integration) $(LIB_A)
 	$(call link)
 $(filter-out $(INTEG_INNER),$(INTEG)): $(O)/%: $(OBJ)/%.o \
@@ -55,7 +60,7 @@ $(AUDIT): $(O)/%: $(OBJ)/%.o $(LIB_A)
 # What the tests are told: BUILD and the folder of its products.
 run = @NB_BUILD=$(BUILD) NB_OUT='$(CURDIR)/$(O)' tests/run.sh
 
-.PHONY: check check-unit check-sim check-integration check-examples check-abi
+.PHONY: check check-unit check-sim sim check-integration check-examples check-abi
 .PHONY: check-audit check-numa check-compat compat-deps lint format
 check: all ## unit, sim, integration, examples and abi tests on this machine
 	$(run) $(UNIT) $(SIM) $(INTEG) $(call scripts,tests/integration) \
@@ -64,6 +69,8 @@ check-unit: $(UNIT) ## one kind of them; also check-sim, -integration, -abi
 	$(run) $(UNIT)
 check-sim: $(SIM)
 	$(run) $(SIM)
+sim: $(NUMABAL_SIM) ## rivals on simulated machines: SIM_ARGS="-s numa01 -v"
+	@$(NUMABAL_SIM) $(if $(SIM_ARGS),$(SIM_ARGS),-j2)
 check-integration: all
 	$(run) $(INTEG) $(call scripts,tests/integration)
 check-examples: $(EXAMPLES)

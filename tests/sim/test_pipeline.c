@@ -3,7 +3,7 @@
  * The whole policy on a simulated machine: threads and memory get together
  * within a few passes, and then nothing moves any more.
  */
-#include "sim.h"
+#include "pipeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,12 +11,12 @@
 
 #include <cmocka.h>
 
-static struct sim sim;
+static struct pipe sim;
 
 static int teardown(void **state)
 {
 	(void)state;
-	sim_destroy(&sim);
+	pipe_destroy(&sim);
 	return 0;
 }
 
@@ -26,13 +26,13 @@ static void assert_converges(int permille, int passes)
 	uint64_t pages, tasks;
 
 	for (int i = 0; i < passes; i++)
-		sim_pass(&sim);
-	assert_in_range(sim_local_permille(&sim), permille, 1000);
+		pipe_pass(&sim);
+	assert_in_range(pipe_local_permille(&sim), permille, 1000);
 	pages = sim.nr_page_moves;
 	tasks = sim.nr_task_moves;
 	for (int i = 0; i < 50; i++) {
-		sim_pass(&sim);
-		assert_in_range(sim_local_permille(&sim), permille, 1000);
+		pipe_pass(&sim);
+		assert_in_range(pipe_local_permille(&sim), permille, 1000);
 	}
 	assert_int_equal(sim.nr_page_moves, pages);
 	assert_int_equal(sim.nr_task_moves, tasks);
@@ -41,13 +41,13 @@ static void assert_converges(int permille, int passes)
 /* @nodes * 2 threads, each with a buffer on the next node. */
 static void private_misplaced(int nodes, bool locked, bool bound)
 {
-	sim_init(&sim, nodes, 2);
+	pipe_init(&sim, nodes, 2);
 	for (int i = 0; i < nodes * 2; i++) {
-		int task = sim_add_task(&sim, i / 2, bound);
+		int task = pipe_add_task(&sim, i / 2, bound);
 
-		sim_add_buf(&sim, (i / 2 + 1) % nodes, 1U << task, locked);
+		pipe_add_buf(&sim, (i / 2 + 1) % nodes, 1U << task, locked);
 	}
-	assert_int_equal(sim_local_permille(&sim), 0);
+	assert_int_equal(pipe_local_permille(&sim), 0);
 }
 
 static void threads_go_to_private_memory(void **state)
@@ -56,7 +56,7 @@ static void threads_go_to_private_memory(void **state)
 	private_misplaced(2, false, false);
 	assert_converges(1000, 2);
 	assert_int_equal(sim.nr_page_moves, 0);
-	sim_destroy(&sim);
+	pipe_destroy(&sim);
 	private_misplaced(4, false, false);
 	assert_converges(1000, 2);
 	assert_int_equal(sim.nr_page_moves, 0);
@@ -66,12 +66,12 @@ static void threads_go_to_private_memory(void **state)
 static void private_memory_is_spread(void **state)
 {
 	(void)state;
-	sim_init(&sim, 2, 2);
+	pipe_init(&sim, 2, 2);
 	for (int i = 0; i < 4; i++)
-		sim_add_buf(&sim, 0, 1U << sim_add_task(&sim, i / 2, false),
-			    false);
+		pipe_add_buf(&sim, 0, 1U << pipe_add_task(&sim, i / 2, false),
+			     false);
 	assert_converges(1000, 3);
-	assert_int_equal(sim.nr_page_moves, 2 * SIM_BUF_PAGES);
+	assert_int_equal(sim.nr_page_moves, 2 * PIPE_BUF_PAGES);
 }
 
 static void threads_follow_locked_memory(void **state)
@@ -81,7 +81,7 @@ static void threads_follow_locked_memory(void **state)
 	assert_converges(1000, 3);
 	assert_int_equal(sim.nr_page_moves, 0);
 	assert_int_equal(sim.nr_task_moves, 4);
-	sim_destroy(&sim);
+	pipe_destroy(&sim);
 	private_misplaced(4, true, false);
 	assert_converges(1000, 3);
 }
@@ -99,7 +99,7 @@ static void nothing_to_do_if_neither_can_move(void **state)
 	(void)state;
 	private_misplaced(2, true, true);
 	assert_converges(0, 1);
-	assert_int_equal(sim_local_permille(&sim), 0);
+	assert_int_equal(pipe_local_permille(&sim), 0);
 	/* Failing for ever is not a reason to look often. */
 	assert_int_equal(sim.period.scan_period_ms, 10000);
 }
@@ -107,11 +107,11 @@ static void nothing_to_do_if_neither_can_move(void **state)
 /* Two teams of two threads, mixed over the nodes, and a buffer for each. */
 static void teams(int nid_a, int nid_b)
 {
-	sim_init(&sim, 2, 2);
+	pipe_init(&sim, 2, 2);
 	for (int i = 0; i < 4; i++)
-		sim_add_task(&sim, i % 2, false);
-	sim_add_buf(&sim, nid_a, 1U << 0 | 1U << 1, false);
-	sim_add_buf(&sim, nid_b, 1U << 2 | 1U << 3, false);
+		pipe_add_task(&sim, i % 2, false);
+	pipe_add_buf(&sim, nid_a, 1U << 0 | 1U << 1, false);
+	pipe_add_buf(&sim, nid_b, 1U << 2 | 1U << 3, false);
 	assert_converges(1000, 6);
 	assert_int_equal(sim.tasks[0].nid, sim.tasks[1].nid);
 	assert_int_equal(sim.tasks[2].nid, sim.tasks[3].nid);
@@ -123,9 +123,9 @@ static void teams_gather_at_their_buffers(void **state)
 	(void)state;
 	teams(0, 1);
 	assert_int_equal(sim.nr_page_moves, 0);
-	sim_destroy(&sim);
+	pipe_destroy(&sim);
 	teams(0, 0);
-	sim_destroy(&sim);
+	pipe_destroy(&sim);
 	teams(1, 1);
 }
 
@@ -136,13 +136,13 @@ static void evenly_shared_memory_does_not_flip_preferences(void **state)
 	int flips = 0;
 
 	(void)state;
-	sim_init(&sim, 2, 2);
+	pipe_init(&sim, 2, 2);
 	for (int i = 0; i < 2; i++)
-		sim_add_task(&sim, i, true);
+		pipe_add_task(&sim, i, true);
 	for (int i = 0; i < 12; i++)
-		sim_add_buf(&sim, i % 2, 3, true);
+		pipe_add_buf(&sim, i % 2, 3, true);
 	for (int pass = 0; pass < 200; pass++) {
-		sim_pass(&sim);
+		pipe_pass(&sim);
 		for (int i = 0; i < 2; i++) {
 			int nid = sim.tasks[i].f->numa_preferred_nid;
 
@@ -166,7 +166,7 @@ static void a_new_phase_is_followed(void **state)
 		sim.bufs[i].users = sim.bufs[i + 2].users;
 		sim.bufs[i + 2].users = users;
 	}
-	assert_in_range(sim_local_permille(&sim), 0, 100);
+	assert_in_range(pipe_local_permille(&sim), 0, 100);
 	assert_converges(1000, 8);
 }
 
@@ -182,7 +182,7 @@ static void pinned_threads_change_places(void **state)
 	for (int i = 0; i + 1 < sim.nr_bufs; i++)
 		sim.bufs[i].users = sim.bufs[i + 1].users;
 	sim.bufs[sim.nr_bufs - 1].users = users;
-	assert_in_range(sim_local_permille(&sim), 0, 500);
+	assert_in_range(pipe_local_permille(&sim), 0, 500);
 	assert_converges(1000, 12);
 }
 
@@ -190,43 +190,44 @@ static void pinned_threads_change_places(void **state)
 static void a_node_is_not_filled_beyond_its_cpus(void **state)
 {
 	(void)state;
-	sim_init(&sim, 2, 2);
+	pipe_init(&sim, 2, 2);
 	for (int i = 0; i < 4; i++)
-		sim_add_buf(&sim, 0, 1U << sim_add_task(&sim, 1 - i / 2, false),
-			    true);
+		pipe_add_buf(&sim, 0,
+			     1U << pipe_add_task(&sim, 1 - i / 2, false), true);
 	assert_converges(500, 4);
-	assert_int_equal(sim_nr_on(&sim, 0), 2);
+	assert_int_equal(pipe_nr_on(&sim, 0), 2);
 }
 
 /* Threads arrive on a node whose own are pinned: some must go. */
 static void an_overloaded_node_is_relieved(void **state)
 {
 	(void)state;
-	sim_init(&sim, 2, 4);
+	pipe_init(&sim, 2, 4);
 	for (int i = 0; i < 4; i++)
-		sim_add_buf(&sim, 0, 1U << sim_add_task(&sim, 0, false), true);
+		pipe_add_buf(&sim, 0, 1U << pipe_add_task(&sim, 0, false),
+			     true);
 	assert_converges(1000, 3);
 	/* The program binds three more to that node. */
 	for (int i = 0; i < 3; i++)
-		sim_add_buf(&sim, 0, 1U << sim_add_task(&sim, 0, true), true);
+		pipe_add_buf(&sim, 0, 1U << pipe_add_task(&sim, 0, true), true);
 	for (int i = 0; i < 10; i++)
-		sim_pass(&sim);
-	assert_in_range(sim_nr_on(&sim, 0), 4, 5);
+		pipe_pass(&sim);
+	assert_in_range(pipe_nr_on(&sim, 0), 4, 5);
 	for (int i = 0; i < 100; i++) {
-		sim_pass(&sim);
-		assert_in_range(sim_nr_on(&sim, 0), 4, 5);
+		pipe_pass(&sim);
+		assert_in_range(pipe_nr_on(&sim, 0), 4, 5);
 	}
 }
 
 static void threads_settle_beside_memory_without_cpus(void **state)
 {
 	(void)state;
-	sim_init(&sim, 3, 2);
+	pipe_init(&sim, 3, 2);
 	nb_node_clear(&sim.topo.has_cpu, 2);
 	sim.topo.distance[2][0] = 40;
-	sim_add_buf(&sim, 2, 1U << sim_add_task(&sim, 0, false), true);
+	pipe_add_buf(&sim, 2, 1U << pipe_add_task(&sim, 0, false), true);
 	for (int i = 0; i < 10; i++)
-		sim_pass(&sim);
+		pipe_pass(&sim);
 	assert_int_equal(sim.tasks[0].pinned_nid, 1);
 	assert_int_equal(sim.nr_task_moves, 1);
 }
@@ -235,16 +236,16 @@ static void scanning_slows_down_when_all_is_local(void **state)
 {
 	(void)state;
 	private_misplaced(2, false, false);
-	sim_pass(&sim);
+	pipe_pass(&sim);
 	assert_int_equal(sim.period.scan_period_ms, 100);
 	for (int i = 0; i < 40; i++)
-		sim_pass(&sim);
+		pipe_pass(&sim);
 	assert_int_equal(sim.period.scan_period_ms, 10000);
 	/* ... and picks up again when it no longer is. */
 	for (int i = 0; i < 4; i++)
-		for (int page = 0; page < SIM_BUF_PAGES; page++)
+		for (int page = 0; page < PIPE_BUF_PAGES; page++)
 			sim.bufs[i].nid[page] ^= 1;
-	sim_pass(&sim);
+	pipe_pass(&sim);
 	assert_int_equal(sim.period.scan_period_ms, 3000);
 }
 

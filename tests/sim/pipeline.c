@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated machine: see sim.h.  sim_pass() follows numabald's pass.
+ * The simulated machine: see pipeline.h.  pipe_pass() follows numabald's pass.
  */
-#include "sim.h"
+#include "pipeline.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -10,15 +10,15 @@
 
 /* Buffers lie 1 MiB apart, so that there are holes between them. */
 #define BUF_STRIDE NB_MIB
-#define BUF_BYTES ((uint64_t)SIM_BUF_PAGES * SIM_PAGE_BYTES)
+#define BUF_BYTES ((uint64_t)PIPE_BUF_PAGES * PIPE_PAGE_BYTES)
 
 /* One pass of wall time; threads on a full node share its CPUs. */
 #define PASS_NS NB_NSEC_PER_SEC
 
-void sim_init(struct sim *s, int nr_nodes, int cpus_per_node)
+void pipe_init(struct pipe *s, int nr_nodes, int cpus_per_node)
 {
 	memset(s, 0, sizeof(*s));
-	assert(nr_nodes <= SIM_MAX_NODES);
+	assert(nr_nodes <= PIPE_MAX_NODES);
 	s->topo.nr_nids = nr_nodes;
 	s->topo.nr_cpus = nr_nodes * cpus_per_node;
 	for (int n = 0; n < nr_nodes; n++) {
@@ -35,24 +35,24 @@ void sim_init(struct sim *s, int nr_nodes, int cpus_per_node)
 		nb_cpu_set(&s->topo.node_cpus[cpu / cpus_per_node], cpu);
 		nb_cpu_set(&s->topo.cpus_allowed, cpu);
 	}
-	s->scan_opts = (struct nb_scan_opts){256, SIM_PAGE_BYTES, 16 * 4096};
+	s->scan_opts = (struct nb_scan_opts){256, PIPE_PAGE_BYTES, 16 * 4096};
 	s->period_opts = (struct nb_scan_period_opts){100, 10000, 256};
 	nb_scan_period_start(&s->period, &s->period_opts, 0);
 	s->seed = 1;
 }
 
-void sim_destroy(struct sim *s)
+void pipe_destroy(struct pipe *s)
 {
 	for (int i = 0; i < s->nr_tasks; i++)
 		free(s->tasks[i].f);
 }
 
-int sim_add_task(struct sim *s, int nid, bool bound)
+int pipe_add_task(struct pipe *s, int nid, bool bound)
 {
-	struct sim_task *t = &s->tasks[s->nr_tasks];
+	struct pipe_task *t = &s->tasks[s->nr_tasks];
 
-	assert(s->nr_tasks < SIM_MAX_TASKS);
-	*t = (struct sim_task){.nid = nid, .bound = bound};
+	assert(s->nr_tasks < PIPE_MAX_TASKS);
+	*t = (struct pipe_task){.nid = nid, .bound = bound};
 	t->pinned_nid = NB_NO_NODE;
 	t->f = malloc(nb_numa_faults_size(s->topo.nr_nids));
 	assert(t->f);
@@ -60,20 +60,20 @@ int sim_add_task(struct sim *s, int nid, bool bound)
 	return s->nr_tasks++;
 }
 
-int sim_add_buf(struct sim *s, int nid, uint32_t users, bool locked)
+int pipe_add_buf(struct pipe *s, int nid, uint32_t users, bool locked)
 {
-	struct sim_buf *b = &s->bufs[s->nr_bufs];
+	struct pipe_buf *b = &s->bufs[s->nr_bufs];
 
-	assert(s->nr_bufs < SIM_MAX_BUFS);
+	assert(s->nr_bufs < PIPE_MAX_BUFS);
 	memset(b, 0, sizeof(*b));
 	b->users = users;
 	b->locked = locked;
-	for (int i = 0; i < SIM_BUF_PAGES; i++)
+	for (int i = 0; i < PIPE_BUF_PAGES; i++)
 		b->nid[i] = nid;
 	return s->nr_bufs++;
 }
 
-int sim_nr_on(const struct sim *s, int nid)
+int pipe_nr_on(const struct pipe *s, int nid)
 {
 	int nr = 0;
 
@@ -82,7 +82,7 @@ int sim_nr_on(const struct sim *s, int nid)
 	return nr;
 }
 
-static int nr_cpus(const struct sim *s, int nid)
+static int nr_cpus(const struct pipe *s, int nid)
 {
 	return nb_node_isset(&s->topo.has_cpu, nid)
 		       ? nb_cpus_weight(&s->topo.node_cpus[nid])
@@ -90,25 +90,25 @@ static int nr_cpus(const struct sim *s, int nid)
 }
 
 /* The kernel's part: even out what is not pinned. */
-static void schedule(struct sim *s)
+static void schedule(struct pipe *s)
 {
 	for (int i = 0; i < s->nr_tasks; i++) {
-		struct sim_task *t = &s->tasks[i];
+		struct pipe_task *t = &s->tasks[i];
 		int best = t->nid;
 		int n;
 
 		if (t->bound || t->pinned_nid != NB_NO_NODE ||
-		    sim_nr_on(s, t->nid) <= nr_cpus(s, t->nid))
+		    pipe_nr_on(s, t->nid) <= nr_cpus(s, t->nid))
 			continue;
 		nb_for_each_nid (n, &s->topo.has_cpu)
-			if (sim_nr_on(s, n) < sim_nr_on(s, best))
+			if (pipe_nr_on(s, n) < pipe_nr_on(s, best))
 				best = n;
-		if (sim_nr_on(s, best) + 1 < sim_nr_on(s, t->nid))
+		if (pipe_nr_on(s, best) + 1 < pipe_nr_on(s, t->nid))
 			t->nid = best;
 	}
 }
 
-static int random_user(struct sim *s, uint32_t users)
+static int random_user(struct pipe *s, uint32_t users)
 {
 	int nth;
 
@@ -120,10 +120,10 @@ static int random_user(struct sim *s, uint32_t users)
 	return __builtin_ctz(users);
 }
 
-static void fault(struct sim *s, struct sim_buf *b, int page)
+static void fault(struct pipe *s, struct pipe_buf *b, int page)
 {
 	int user = random_user(s, b->users);
-	struct sim_task *t = &s->tasks[user];
+	struct pipe_task *t = &s->tasks[user];
 	struct nb_migrate_query q = {
 		.page_nid = b->nid[page],
 		.cpu_nid = t->nid,
@@ -159,9 +159,9 @@ static void fault(struct sim *s, struct sim_buf *b, int page)
 }
 
 /* Scan until the pass ends; what is armed is used at once. */
-static void scan(struct sim *s)
+static void scan(struct pipe *s)
 {
-	struct nb_vma vmas[SIM_MAX_BUFS];
+	struct nb_vma vmas[PIPE_MAX_BUFS];
 	struct nb_range step;
 
 	for (int i = 0; i < s->nr_bufs; i++) {
@@ -172,19 +172,19 @@ static void scan(struct sim *s)
 		nb_scan_begin(&s->scan, &s->scan_opts);
 		while (nb_scan_next(&s->scan, &s->scan_opts, vmas,
 				    (size_t)s->nr_bufs, &step)) {
-			struct sim_buf *b =
+			struct pipe_buf *b =
 				&s->bufs[step.start / BUF_STRIDE - 1];
 			uint64_t at = step.start;
 
-			for (; at < step.end; at += SIM_PAGE_BYTES)
+			for (; at < step.end; at += PIPE_PAGE_BYTES)
 				fault(s, b,
-				      (int)(at % BUF_STRIDE / SIM_PAGE_BYTES));
+				      (int)(at % BUF_STRIDE / PIPE_PAGE_BYTES));
 			nb_scan_charge(&s->scan, &s->scan_opts, &step, 1);
 		}
 	} while (!s->scan.pass_ended);
 }
 
-static struct nb_task_view view(const struct sim_task *t)
+static struct nb_task_view view(const struct pipe_task *t)
 {
 	return (struct nb_task_view){
 		.numa_preferred_nid = t->f->numa_preferred_nid,
@@ -196,8 +196,8 @@ static struct nb_task_view view(const struct sim_task *t)
 	};
 }
 
-static void place_task(struct sim *s, struct nb_task_place *tp,
-		       struct sim_task *t)
+static void place_task(struct pipe *s, struct nb_task_place *tp,
+		       struct pipe_task *t)
 {
 	struct nb_task_view v = view(t);
 	int nid;
@@ -214,7 +214,7 @@ static void place_task(struct sim *s, struct nb_task_place *tp,
 		t->nid = nid;
 }
 
-static void place(struct sim *s)
+static void place(struct pipe *s)
 {
 	struct nb_task_place tp = {.topo = &s->topo, .nodes = s->topo.online};
 
@@ -222,7 +222,7 @@ static void place(struct sim *s)
 		struct nb_node_load *l = &tp.load[n];
 
 		l->nr_cpus = (uint32_t)nr_cpus(s, n);
-		l->nr_running = (uint32_t)sim_nr_on(s, n);
+		l->nr_running = (uint32_t)pipe_nr_on(s, n);
 		l->nr_idle = l->nr_cpus - nb_min(l->nr_cpus, l->nr_running);
 		l->run_ns = (l->nr_cpus - l->nr_idle) * PASS_NS;
 		l->wait_ns = l->nr_running * PASS_NS - l->run_ns;
@@ -236,12 +236,12 @@ static void place(struct sim *s)
 		place_task(s, &tp, &s->tasks[i]);
 }
 
-void sim_pass(struct sim *s)
+void pipe_pass(struct pipe *s)
 {
 	schedule(s);
 	scan(s);
 	for (int i = 0; i < s->nr_tasks; i++) {
-		struct sim_task *t = &s->tasks[i];
+		struct pipe_task *t = &s->tasks[i];
 
 		nb_numa_faults_decay(t->f, PASS_NS, PASS_NS);
 		t->f->numa_preferred_nid = nb_placement(t->f, &s->topo);
@@ -252,15 +252,15 @@ void sim_pass(struct sim *s)
 }
 
 /* Of all pairs of a page and a user of it: how many are on one node. */
-int sim_local_permille(const struct sim *s)
+int pipe_local_permille(const struct pipe *s)
 {
 	int all = 0;
 	int local = 0;
 
 	for (int i = 0; i < s->nr_bufs; i++) {
-		const struct sim_buf *b = &s->bufs[i];
+		const struct pipe_buf *b = &s->bufs[i];
 
-		for (int page = 0; page < SIM_BUF_PAGES; page++) {
+		for (int page = 0; page < PIPE_BUF_PAGES; page++) {
 			for (int t = 0; t < s->nr_tasks; t++) {
 				if (!(b->users >> t & 1))
 					continue;

@@ -8,8 +8,8 @@
  * not pinned away from nodes with more threads than CPUs.  The same numbers
  * come out in each run.
  */
-#ifndef NB_SIM_H
-#define NB_SIM_H
+#ifndef NB_PIPELINE_H
+#define NB_PIPELINE_H
 
 #include "../../lib/policy/migrate_filter.h"
 #include "../../lib/policy/numa_faults.h"
@@ -19,21 +19,21 @@
 #include "../../lib/policy/scan_period.h"
 #include "../../lib/policy/task_place.h"
 
-#define SIM_MAX_NODES 4
-#define SIM_MAX_TASKS 16
-#define SIM_MAX_BUFS 16
-#define SIM_BUF_PAGES 64
-#define SIM_PAGE_BYTES 4096
+#define PIPE_MAX_NODES 4
+#define PIPE_MAX_TASKS 16
+#define PIPE_MAX_BUFS 16
+#define PIPE_BUF_PAGES 64
+#define PIPE_PAGE_BYTES 4096
 
-/* A buffer of SIM_BUF_PAGES pages. */
-struct sim_buf {
+/* A buffer of PIPE_BUF_PAGES pages. */
+struct pipe_buf {
 	uint32_t users; /* bit per task */
 	bool locked;	/* its pages cannot move */
-	int nid[SIM_BUF_PAGES];
-	struct nb_page_history history[SIM_BUF_PAGES];
+	int nid[PIPE_BUF_PAGES];
+	struct nb_page_history history[PIPE_BUF_PAGES];
 };
 
-struct sim_task {
+struct pipe_task {
 	int nid;	/* where it runs */
 	int pinned_nid; /* by numabal */
 	bool bound;	/* by the program */
@@ -41,28 +41,28 @@ struct sim_task {
 	struct nb_numa_faults *f;
 };
 
-struct sim {
+struct pipe {
 	struct nb_topology topo;
 	int nr_tasks, nr_bufs;
-	struct sim_task tasks[SIM_MAX_TASKS];
-	struct sim_buf bufs[SIM_MAX_BUFS];
+	struct pipe_task tasks[PIPE_MAX_TASKS];
+	struct pipe_buf bufs[PIPE_MAX_BUFS];
 	struct nb_scan scan;
 	struct nb_scan_opts scan_opts;
 	struct nb_scan_period period;
 	struct nb_scan_period_opts period_opts;
 	struct nb_pass_faults pass;
 	uint64_t seed;
-	/* counted since sim_init() */
+	/* counted since pipe_init() */
 	uint64_t nr_page_moves;
 	uint64_t nr_task_moves; /* pinned, re-pinned or released */
 };
 
-void sim_init(struct sim *s, int nr_nodes, int cpus_per_node);
-void sim_destroy(struct sim *s);
-int sim_add_task(struct sim *s, int nid, bool bound);
-int sim_add_buf(struct sim *s, int nid, uint32_t users, bool locked);
-void sim_pass(struct sim *s);
-int sim_local_permille(const struct sim *s);
-int sim_nr_on(const struct sim *s, int nid);
+void pipe_init(struct pipe *s, int nr_nodes, int cpus_per_node);
+void pipe_destroy(struct pipe *s);
+int pipe_add_task(struct pipe *s, int nid, bool bound);
+int pipe_add_buf(struct pipe *s, int nid, uint32_t users, bool locked);
+void pipe_pass(struct pipe *s);
+int pipe_local_permille(const struct pipe *s);
+int pipe_nr_on(const struct pipe *s, int nid);
 
-#endif /* NB_SIM_H */
+#endif /* NB_PIPELINE_H */
