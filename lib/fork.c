@@ -22,6 +22,9 @@
 
 #include <sys/mman.h>
 
+/* Most children that do not exec(3) have done what they are for by then. */
+#define YOUNG_NS (50 * NB_NSEC_PER_MSEC)
+
 static struct nb_sigstate as_sigstate;
 static int forking_slot = -1;
 static bool forking_policy;
@@ -126,15 +129,21 @@ void nb_hook_fork_child(void)
 	if (nb.cfg.follow == NB_FOLLOW_NONE) {
 		atomic_store(&nb.why, "NUMABAL_FOLLOW=none: a forked child");
 		atomic_store(&nb.state, NB_IDLE);
+	} else if (nb_guarded()) {
+		atomic_store(&nb.young_until_ns, nb.start_ns + YOUNG_NS);
+		nb_guard_watch(true);
 	}
 }
 
 /**
  * nb_hook_forked() - the child may start its own balancer now
  *
+ * Guarded, it does so when it has lived for a while.
+ *
  * Context: the child, outside of libc.
  */
 void nb_hook_forked(void)
 {
-	nb_maybe_start_daemon();
+	if (!nb_guarded())
+		nb_maybe_start_daemon();
 }

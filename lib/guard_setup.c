@@ -80,6 +80,7 @@ static void on_no_slot(void)
 static struct nb_guard_ops ops = {
 	.hole = on_hole,
 	.no_slot = on_no_slot,
+	.called = nb_maybe_start_daemon,
 	.leaving = nb_guard_process_leaving,
 	.opaque = on_opaque,
 	.stack = on_stack,

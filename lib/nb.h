@@ -64,9 +64,10 @@ struct numabal {
 	_Atomic bool traced;		   /* (A) by a debugger: arm nothing */
 	struct nb_lock as_lock;
 	/* the thread */
-	pthread_t thread;	     /* (L:as) */
-	bool thread_raw;	     /* made without libc: not .thread */
-	_Atomic bool thread_started; /* (A) */
+	pthread_t thread;		 /* (L:as) */
+	bool thread_raw;		 /* made without libc: not .thread */
+	_Atomic bool thread_started;	 /* (A) */
+	_Atomic uint64_t young_until_ns; /* (A) no thread before; 0: any time */
 	_Atomic uint32_t
 		thread_running; /* (A) between its first and last act */
 	_Atomic bool stop;	/* (A) numabald shall end */

@@ -344,6 +344,20 @@ int nb_start(const struct numabal_opts *opts, bool preloaded)
 	return err;
 }
 
+/* A child that ends at once would pay for a thread that does nothing. */
+static bool too_young(void)
+{
+	uint64_t until = atomic_load(&nb.young_until_ns);
+
+	if (!until)
+		return false;
+	if (atomic_load(&nb.state) == NB_RUNNING && nb_clock_ns() < until)
+		return true;
+	atomic_store(&nb.young_until_ns, 0);
+	nb_guard_watch(false);
+	return false;
+}
+
 /**
  * nb_maybe_start_daemon() - make numabald when there is something to balance
  *
@@ -356,7 +370,7 @@ void nb_maybe_start_daemon(void)
 	struct nb_sigstate ss;
 	uint64_t bytes;
 
-	if (atomic_load(&nb.state) != NB_RUNNING ||
+	if (too_young() || atomic_load(&nb.state) != NB_RUNNING ||
 	    atomic_load(&nb.thread_started) ||
 	    nb_sys_getpid() != atomic_load(&nb.pid))
 		return;

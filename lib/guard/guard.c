@@ -69,7 +69,8 @@ _Atomic uint64_t nb_guard_quick;
 static const struct nb_sys *sys;
 static const struct nb_guard_ops *ops;
 static _Atomic bool on;
-static _Atomic bool quiet; /* the kernel may punish a system call of ours */
+static _Atomic bool quiet;    /* the kernel may punish a system call of ours */
+static _Atomic bool watching; /* each call is told of */
 static _Atomic int owner_pid;
 static _Atomic uint32_t *not_forked; /* (I) invariant 4: 0 in a forked child */
 
@@ -128,6 +129,23 @@ static bool is_quick(const struct nb_sysclass *k)
 	       k->arg[1].kind == NB_ARG_END;
 }
 
+static bool is_watching(void)
+{
+	return nb_unlikely(
+		atomic_load_explicit(&watching, memory_order_relaxed));
+}
+
+static void set_quick(void)
+{
+	bool yes = atomic_load(&on) && !is_watching();
+	uint64_t quick = 0;
+
+	for (uint64_t nr = 0; yes && nr < 64; nr++)
+		if (is_quick(nb_sysclass(nr)))
+			quick |= 1ULL << nr;
+	atomic_store(&nb_guard_quick, quick);
+}
+
 /**
  * nb_guard_on() - publish ranges and keep them accessible, or no longer
  * @yes: false only when nothing will be armed any more.
@@ -136,13 +154,22 @@ static bool is_quick(const struct nb_sysclass *k)
  */
 void nb_guard_on(bool yes)
 {
-	uint64_t quick = 0;
-
-	for (uint64_t nr = 0; yes && nr < 64; nr++)
-		if (is_quick(nb_sysclass(nr)))
-			quick |= 1ULL << nr;
-	atomic_store(&nb_guard_quick, quick);
 	atomic_store(&on, yes);
+	set_quick();
+}
+
+/**
+ * nb_guard_watch() - have ops->called run at each call that hands memory over
+ * @yes: from now on; else no longer.
+ *
+ * For a short time: none of these calls is quick then.
+ *
+ * Context: any thread.
+ */
+void nb_guard_watch(bool yes)
+{
+	atomic_store(&watching, yes);
+	set_quick();
 }
 
 static bool is_quiet(void)
@@ -299,7 +326,7 @@ static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
 		if (NB_NO_PUBLISH)
 			atomic_store(&call->nr_ranges, 0);
 	}
-	return opaque || k->hook != NB_HOOK_NONE || new_stack;
+	return opaque || k->hook != NB_HOOK_NONE || new_stack || is_watching();
 }
 
 /**
@@ -410,6 +437,8 @@ void nb_guard_enter_slow(struct nb_regs *r)
 	nb_guard_active_regs = r;
 	if (new_stack)
 		new_thread_or_stack(slot, r->sp);
+	if (is_watching() && ops->called)
+		ops->called();
 	call = nb_call_find(&slot->calls, r->sp);
 	if (!call) {
 		/* No room: as good as opaque, and nothing can be kept. */

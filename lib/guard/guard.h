@@ -38,6 +38,8 @@ struct nb_guard_ops {
 	void (*leaving)(struct nb_slot *slot, const struct nb_call *call);
 	/* The thread is new, or runs on a stack that is: @sp is in it. */
 	void (*stack)(struct nb_slot *slot, uint64_t sp);
+	/* While nb_guard_watch(): a call is about to be made. */
+	void (*called)(void);
 	/* A forked child has come back on a stack of its own. */
 	void (*forked)(void);
 	/* A call of hook PROCESS or SIGNAL by a child that shares our memory.
@@ -54,6 +56,7 @@ extern _Atomic uint64_t nb_guard_quick; /* read by entry.S */
 
 int nb_guard_init(const struct nb_sys *sys, const struct nb_guard_ops *ops);
 void nb_guard_on(bool on); /* ranges are published and disarmed */
+void nb_guard_watch(bool on);
 void nb_guard_quiet(void);
 bool nb_guard_is_on(void);
 void nb_guard_note_fork(void);

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "armed.h"
 
+#include <dirent.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
@@ -217,6 +218,54 @@ static bool end_of_pipe(void)
 	return true;
 }
 
+static int nr_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	int n = -2; /* . and .. */
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* 1: no balancer at first, but later; 2: at once; 3: never */
+static int balancer_comes(void)
+{
+	time_t until = time(NULL) + WAIT_S;
+	bool late = nr_threads() == 1;
+
+	if (getenv("NB_PLAIN"))
+		return late ? 1 : 2;
+	while (nr_threads() < 2)
+		if (time(NULL) > until)
+			return 3;
+	return late ? 1 : 2;
+}
+
+/* A child that ends at once needs no balancer, one that goes on gets one. */
+static bool brief_child(void)
+{
+	unsigned char *p = armed_buffer();
+	int late = 0;
+
+	for (int i = 0; i < 8; i++) {
+		pid_t pid = fork();
+		int status = -1;
+
+		CHECK(pid >= 0);
+		if (!pid)
+			_exit(balancer_comes());
+		CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+		CHECK(WEXITSTATUS(status) == 1 || WEXITSTATUS(status) == 2);
+		late += WEXITSTATUS(status) == 1;
+	}
+	CHECK(late); /* on a slow machine not all of them */
+	munmap(p, BUF_BYTES);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
@@ -226,6 +275,7 @@ int main(int argc, char **argv)
 		{"call-filter", call_filter},
 		{"lowest-number", lowest_number},
 		{"end-of-pipe", end_of_pipe},
+		{"brief-child", brief_child},
 		{NULL, NULL},
 	};
 

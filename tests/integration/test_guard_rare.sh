@@ -8,5 +8,5 @@
 . "$(dirname "$0")/preload.sh"
 
 run_cases prog_guard_rare stack-gone stack-protected no-clock \
-	call-filter lowest-number end-of-pipe
+	call-filter lowest-number end-of-pipe brief-child
 exit "$bad"
