@@ -245,20 +245,6 @@ static bool wait_open(const unsigned char *p, size_t bytes)
 	return true;
 }
 
-/* Another library that patches code, perhaps: the lower tier is left. */
-static bool changed_code(void)
-{
-	void *libc = dlopen("libc.so.6", RTLD_LAZY);
-	unsigned char *p = new_buffer(1 << 20), *fn = dlsym(libc, "uname");
-	unsigned char *page = fn - (uintptr_t)fn % 4096;
-
-	CHECK(wait_armed(p + (512 << 10)));
-	CHECK(!mprotect(page, 8192, PROT_READ | PROT_WRITE | PROT_EXEC));
-	fn[4] ^= 1;
-	CHECK(!mprotect(page, 8192, PROT_READ | PROT_EXEC));
-	return wait_open(p, 1 << 20);
-}
-
 /* A debugger of the simplest kind, until the pipe is closed. */
 static int trace(pid_t pid, int ready, int until)
 {
@@ -361,7 +347,6 @@ int main(int argc, char **argv)
 		{"many-threads", many_threads},
 		{"again", again},
 		{"tier-falls", tier_falls},
-		{"changed-code", changed_code},
 		{"traced", traced},
 		{"small-stack", small_stack},
 		{NULL, NULL},

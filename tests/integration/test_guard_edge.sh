@@ -9,7 +9,7 @@
 
 arming+=(NUMABAL_MIN_REGION_KB=4)
 run_cases prog_guard_edge ids namespace fork-stacks half-protect \
-	many-threads again tier-falls changed-code traced small-stack
+	many-threads again tier-falls traced small-stack
 
 NUMABAL_GUARD=conservative run_cases prog_guard_edge ids
 
