@@ -48,6 +48,7 @@ const struct sim_brain sim_brain_interleave = {
 const struct sim_brain *const sim_brains[] = {
 	&sim_brain_never,
 	&sim_brain_interleave,
+	&sim_brain_kernel,
 	&sim_brain_perfect,
 };
 

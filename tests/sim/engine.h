@@ -89,7 +89,10 @@ struct sim_region {
 };
 
 struct sim_window {
-	double acc, local, dist, wanted_ns, cost_ns;
+	double acc, local;	    /* accesses */
+	double wanted_ns;	    /* time that threads wanted to run */
+	double price_ns, needed_ns; /* see measure.c */
+	double cost_ns;		    /* spent on balancing */
 	uint64_t moved, task_moves, faults;
 };
 

@@ -59,7 +59,7 @@ const struct sim_machine_spec sim_machines[] = {
 	 4,
 	 {4},
 	 {8},
-	 {20000},
+	 {32000},
 	 10000,
 	 direct},
 	{"mesh",

@@ -2,10 +2,11 @@
 /*
  * Running a scenario, and what came out of it.
  *
- * The cost of an access is all the time that threads wanted to run for, over
- * the accesses that they got done, in units of one to local memory that is not
- * crowded: distance, crowding, faults, migration and waiting for a CPU are all
- * in it.
+ * The cost is how much longer threads need for the same work than with all
+ * memory local, nothing crowded, a CPU for each and nobody balancing.  All
+ * threads count alike, by the time that they want to run: it is the mean of
+ * what their accesses cost (distance / 10 x crowding), times what they wait
+ * for a CPU, over the share of time that faults and migration leave to them.
  *
  * Converged is who has reached, and then keeps within 3 %, the cost of the
  * last fifth of the time; who has not by then never did.
@@ -16,16 +17,19 @@
 
 #define SLACK 1.03
 
-static double cost_of(const struct sim_window *w)
+double sim_cost_of(const struct sim_window *w)
 {
-	return w->acc > 0 ? w->wanted_ns / (w->acc * SIM_ACCESS_NS) : 0;
+	double left = w->wanted_ns - w->cost_ns;
+
+	return left > 0 ? w->needed_ns / left : 0;
 }
 
 static void add(struct sim_window *sum, const struct sim_window *w)
 {
 	sum->acc += w->acc;
 	sum->local += w->local;
-	sum->dist += w->dist;
+	sum->price_ns += w->price_ns;
+	sum->needed_ns += w->needed_ns;
 	sum->wanted_ns += w->wanted_ns;
 	sum->cost_ns += w->cost_ns;
 	sum->moved += w->moved;
@@ -53,7 +57,7 @@ static uint32_t settled(const struct sim *s, uint32_t from, uint32_t nr)
 	while (i > from) {
 		two = s->window[i];
 		add(&two, &s->window[i - 1]);
-		if (cost_of(&two) > cost_of(&last) * SLACK)
+		if (sim_cost_of(&two) > sim_cost_of(&last) * SLACK)
 			return i;
 		i--;
 	}
@@ -76,8 +80,8 @@ static struct sim_result result_of(const struct sim *s)
 	uint32_t end = nr - nb_max(nr / 5, 1U), at;
 	struct sim_window all = sum_of(s, 0, nr), last = sum_of(s, end, nr);
 	struct sim_result r = {
-		.cost = cost_of(&all),
-		.end_cost = cost_of(&last),
+		.cost = sim_cost_of(&all),
+		.end_cost = sim_cost_of(&last),
 		.moved_mb = s->total.moved / 256,
 		.failed_mb = s->total.failed / 256,
 		.moves = s->total.moves,
@@ -90,7 +94,7 @@ static struct sim_result result_of(const struct sim *s)
 
 	if (all.acc <= 0 || last.acc <= 0)
 		return r;
-	r.access = all.dist / all.acc;
+	r.access = all.price_ns / all.wanted_ns;
 	r.local = all.local / all.acc;
 	r.end_local = last.local / last.acc;
 	r.overhead = all.cost_ns / all.wanted_ns;

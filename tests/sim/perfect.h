@@ -11,6 +11,7 @@
 enum perfect_spread {
 	PERFECT_NEAREST, /* where its users pay least */
 	PERFECT_USERS,	 /* over their nodes, as they use it */
+	PERFECT_MOSTLY,	 /* the same, but more where it is used most */
 	PERFECT_CPUS,	 /* evenly over nodes with CPUs */
 	PERFECT_ALL,	 /* over all nodes, by bandwidth */
 	PERFECT_NR_SPREADS,
@@ -41,6 +42,6 @@ void perfect_copy(const struct perfect *p, struct perfect_plan *to,
 void perfect_place_threads(struct perfect *p, struct perfect_plan *plan,
 			   int how);
 
-#define PERFECT_NR_WAYS 6 /* that threads can be dealt out */
+#define PERFECT_NR_WAYS 7 /* that threads can be dealt out */
 
 #endif /* NB_SIM_PERFECT_H */

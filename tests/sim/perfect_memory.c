@@ -92,6 +92,8 @@ static void place_seg(struct perfect *p, struct perfect_plan *plan, int i,
 	for (int n = 0; n < s->m.nr_nodes; n++) {
 		if (plan->spread[i] == PERFECT_USERS)
 			want[n] = by_nid[n];
+		else if (plan->spread[i] == PERFECT_MOSTLY)
+			want[n] = by_nid[n] * by_nid[n];
 		else if (plan->spread[i] == PERFECT_CPUS)
 			want[n] = s->m.node_cpus[n] > 0;
 		else if (plan->spread[i] == PERFECT_ALL)
@@ -164,14 +166,15 @@ static double run(struct perfect *p, const struct perfect_plan *plan,
 		  const double *share)
 {
 	const struct sim *s = p->s;
-	double done = 0;
+	double needed = 0;
 	int nr = s->m.nr_nodes;
 
 	for (int i = 0; i < s->nr_threads; i++) {
 		const struct sim_thread *t = &s->thread[i];
-		const double *price = p->model->price[(int)plan->nid[i]];
-		double *bytes = p->model->bytes[(int)plan->nid[i]];
-		double cost = 0, acc;
+		int nid = plan->nid[i];
+		const double *price = p->model->price[nid];
+		double *bytes = p->model->bytes[nid];
+		double cost = 0, acc, duty = t->duty_pct / 100.0;
 
 		if (!t->alive || !t->duty_pct || !t->nr_uses)
 			continue;
@@ -179,20 +182,19 @@ static double run(struct perfect *p, const struct perfect_plan *plan,
 			for (int n = 0; n < nr; n++)
 				cost += t->use[k].weight * price[n] *
 					plan->part[t->use[k].seg * nr + n];
-		acc = t->duty_pct / 100.0 * share[(int)plan->nid[i]] *
-		      SIM_TICK_NS / (SIM_ACCESS_NS * cost);
-		done += acc;
+		needed += duty * cost / share[nid];
+		acc = duty * share[nid] * SIM_TICK_NS / (SIM_ACCESS_NS * cost);
 		for (uint32_t k = 0; k < t->nr_uses; k++)
 			for (int n = 0; n < nr; n++)
 				bytes[n] += acc * t->use[k].weight * 64 *
 					    (1 + t->use[k].write_pct / 100.0) *
 					    plan->part[t->use[k].seg * nr + n];
 	}
-	return done;
+	return needed;
 }
 
 /**
- * perfect_predict() - what an access would cost with a plan
+ * perfect_predict() - what a plan would cost
  * @p: the oracle
  * @plan: the plan; its cost is noted in it
  *
@@ -202,7 +204,7 @@ double perfect_predict(struct perfect *p, struct perfect_plan *plan)
 {
 	const struct sim *s = p->s;
 	double load[NB_MAX_NODES] = {0}, share[NB_MAX_NODES];
-	double wanted = 0, done = 0;
+	double wanted = 0, needed = 0;
 
 	for (int i = 0; i < s->nr_threads; i++) {
 		const struct sim_thread *t = &s->thread[i];
@@ -210,7 +212,7 @@ double perfect_predict(struct perfect *p, struct perfect_plan *plan)
 		if (!t->alive || !t->nr_uses)
 			continue;
 		load[(int)plan->nid[i]] += t->duty_pct / 100.0;
-		wanted += t->duty_pct / 100.0 * SIM_TICK_NS;
+		wanted += t->duty_pct / 100.0;
 	}
 	for (int n = 0; n < s->m.nr_nodes; n++) {
 		share[n] = load[n] > s->m.node_cpus[n]
@@ -222,11 +224,11 @@ double perfect_predict(struct perfect *p, struct perfect_plan *plan)
 	}
 	sim_prices(p->model);
 	for (int round = 0; round < 12; round++) {
-		done = run(p, plan, share);
+		needed = run(p, plan, share);
 		sim_crowd(p->model);
 		sim_prices(p->model);
 	}
-	plan->cost = done > 0 ? wanted / (done * SIM_ACCESS_NS) : 0;
+	plan->cost = wanted > 0 ? needed / wanted : 0;
 	return plan->cost;
 }
 

@@ -185,6 +185,58 @@ static void deal_teams(struct perfect *p, struct perfect_plan *plan,
 	}
 }
 
+/*
+ * The node that a team of @nr threads fills best: the biggest that it fills,
+ * or else the smallest that holds it.
+ */
+static int best_fit(const struct sim *s, const struct deal *d, int thread,
+		    int nr)
+{
+	int best = -1, best_room = 0;
+
+	for (int i = 0; i < d->nr_visit; i++) {
+		int n = d->visit[i], room = s->m.node_cpus[n] - d->nr[n];
+		bool better;
+
+		if (!may(s, thread, n) || room <= 0)
+			continue;
+		if (room <= nr)
+			better = best_room > nr || room > best_room;
+		else
+			better = best_room > nr && room < best_room;
+		if (best >= 0 && !better)
+			continue;
+		best = n;
+		best_room = room;
+	}
+	return best;
+}
+
+/* A team on as few nodes as possible, and nodes with few teams. */
+static void fit_teams(struct perfect *p, struct perfect_plan *plan,
+		      struct deal *d, int nr)
+{
+	const struct sim *s = p->s;
+
+	for (int i = 0, next; i < nr; i = next) {
+		int seg = main_seg(s, &s->thread[p->order[i]]);
+
+		for (next = i; next < nr; next++)
+			if (main_seg(s, &s->thread[p->order[next]]) != seg)
+				break;
+		for (int k = i, n = -1; k < next; k++) {
+			int t = p->order[k];
+
+			if (n < 0 || d->nr[n] >= s->m.node_cpus[n])
+				n = best_fit(s, d, t, next - k);
+			if (n < 0 || !may(s, t, n))
+				assign(s, d, plan, t, any_node(s, d, t));
+			else
+				assign(s, d, plan, t, n);
+		}
+	}
+}
+
 /* Each thread beside the memory that it has now, as far as there is room. */
 static void deal_to_memory(struct perfect *p, struct perfect_plan *plan,
 			   struct deal *d, int nr)
@@ -257,6 +309,9 @@ void perfect_place_threads(struct perfect *p, struct perfect_plan *plan,
 		for (int i = 0; i < nr; i++)
 			assign(s, &d, plan, p->order[i],
 			       any_node(s, &d, p->order[i]));
+		break;
+	case 5:
+		fit_teams(p, plan, &d, nr);
 		break;
 	default:
 		deal_to_memory(p, plan, &d, nr);

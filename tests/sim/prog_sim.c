@@ -67,8 +67,7 @@ static void watch(const struct sim *s, const struct sim_window *w)
 		return;
 	printf("%5.1f s  cost %6.3f  local %5.1f %%  overhead %5.2f %%  "
 	       "moved %6.1f MiB  threads %3llu  faults %llu\n",
-	       (double)s->now_ns / 1e9,
-	       w->wanted_ns / nb_max(w->acc * SIM_ACCESS_NS, 1.0),
+	       (double)s->now_ns / 1e9, sim_cost_of(w),
 	       100 * w->local / nb_max(w->acc, 1.0),
 	       100 * w->cost_ns / nb_max(w->wanted_ns, 1.0),
 	       (double)w->moved / 256, (unsigned long long)w->task_moves,

@@ -28,7 +28,7 @@ static const struct sim_result *result_of(const struct sim_row *row,
 
 void sim_print_header(FILE *f)
 {
-	fprintf(f, "cost: time wanted per access, 1.00 is all local and "
+	fprintf(f, "cost: time needed for the same work, 1.00 is all local and "
 		   "uncrowded; then kernel and numabal: cost at the\nend, "
 		   "seconds to converge, MiB moved, threads moved, "
 		   "hint faults, moves per page and minute after that\n\n");

@@ -38,6 +38,7 @@ struct sim_result {
 };
 
 const struct sim_scenario *sim_scenario_find(const char *name);
+double sim_cost_of(const struct sim_window *w);
 /* Called for each half second that has passed, if not NULL. */
 typedef void sim_watch(const struct sim *s, const struct sim_window *w);
 struct sim_result sim_run(struct sim *s, const struct sim_scenario *sc,

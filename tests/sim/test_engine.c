@@ -212,7 +212,7 @@ static void threads_share_a_cpu(void **state)
 	/* Two CPUs: 3.2 wanted. */
 	assert_in_range((int)(s->thread[0].share * 100), 33, 81);
 	assert_in_range((int)(s->thread[3].share * 100), 20, 20);
-	assert_int_equal(s->window[0].wanted_ns / 1e7, 64);
+	assert_int_equal((int)(s->window[0].wanted_ns / 1e7), 64);
 	sim_free(s);
 }
 

@@ -115,10 +115,11 @@ static void run_thread(struct sim *s, struct sim_window *w, int i)
 			 price_of(s, &s->seg[t->use[k].seg], nid);
 	if (!t->nr_uses)
 		return;
-	w->wanted_ns += wanted;
 	t->accesses = ns / (SIM_ACCESS_NS * price);
 	w->acc += t->accesses;
-	w->dist += t->accesses * price;
+	w->wanted_ns += wanted;
+	w->price_ns += wanted * price;
+	w->needed_ns += wanted * price * wanted / (t->share * SIM_TICK_NS);
 	for (uint32_t k = 0; k < t->nr_uses; k++)
 		serve(s, w, nid, &t->use[k], t->accesses * t->use[k].weight);
 }

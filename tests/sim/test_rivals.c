@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rivals are fair: the oracle is never worse than anybody, and the
+ * kernel's rules do on the classic cases what Linux is known to do.
+ */
+#include "brains.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct sim_machine machine;
+static uint64_t nr_pages_4k;
+
+static struct sim_result run(const char *scenario, const char *name,
+			     const struct sim_brain *b, uint32_t secs)
+{
+	struct sim_result r;
+	struct sim *s;
+
+	sim_machine_make(&machine, sim_machine_find(name));
+	s = sim_new(&machine, b, 1, 16);
+	r = sim_run(s, sim_scenario_find(scenario), secs, NULL);
+	nr_pages_4k = r.nr_pages_4k;
+	sim_free(s);
+	return r;
+}
+
+/* All scenarios, each on one machine; 1 % is what a plan may be off by. */
+static void nobody_beats_the_oracle(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < sim_nr_scenarios; i++) {
+		const char *sc = sim_scenarios[i].name;
+		const char *m = sim_machines[i % sim_nr_machines].name;
+		struct sim_result best = run(sc, m, &sim_brain_perfect, 10);
+
+		for (unsigned int k = 0; k < sim_nr_brains; k++) {
+			struct sim_result r = run(sc, m, sim_brains[k], 10);
+
+			if (r.cost * 1.01 >= best.cost)
+				continue;
+			fprintf(stderr, "%s on %s: %s %.3f, perfect %.3f\n", sc,
+				m, sim_brains[k]->name, r.cost, best.cost);
+			fail();
+		}
+	}
+}
+
+static void who_never_moves_moves_nothing(void **state)
+{
+	struct sim_result r = run("numa01", "4node", &sim_brain_never, 10);
+
+	(void)state;
+	assert_int_equal(r.moved_mb + r.moves + r.faults, 0);
+	/* A quarter of the threads are where all memory is. */
+	assert_in_range((int)(r.local * 1000), 250, 999);
+	r = run("numa02", "4node", &sim_brain_interleave, 10);
+	assert_int_equal(r.moved_mb + r.moves + r.faults, 0);
+	assert_in_range((int)(r.local * 1000), 240, 260);
+}
+
+/* Own slices of a common buffer: the kernel's best case. */
+static void the_kernel_moves_slices_to_their_users(void **state)
+{
+	struct sim_result r = run("numa02", "4node", &sim_brain_kernel, 30);
+
+	(void)state;
+	assert_in_range((int)(r.end_local * 1000), 990, 1000);
+	assert_in_range((int)r.converged_s, 1, 10);
+	/* Each page that is not there yet moves once. */
+	assert_in_range(r.moved_mb, nr_pages_4k / 256 * 3 / 4,
+			nr_pages_4k / 256);
+}
+
+/* Two processes on two nodes part; on four nodes their memory finds no home */
+static void the_kernel_parts_two_processes(void **state)
+{
+	struct sim_result r = run("numa01", "2node", &sim_brain_kernel, 60);
+
+	(void)state;
+	assert_in_range((int)(r.end_local * 1000), 950, 1000);
+	assert_true(r.moves > 0);
+	r = run("numa01", "4node", &sim_brain_kernel, 60);
+	assert_in_range((int)(r.end_local * 1000), 250, 600);
+	assert_true(r.moved_mb > nr_pages_4k / 256);
+}
+
+/* Threads go to memory that cannot come to them. */
+static void the_kernel_swaps_threads(void **state)
+{
+	struct sim_result r = run("locked", "4node", &sim_brain_kernel, 30);
+
+	(void)state;
+	assert_int_equal(r.moved_mb, 0);
+	assert_in_range((int)(r.end_local * 1000), 990, 1000);
+	/* ... and memory to threads that cannot. */
+	r = run("bound", "4node", &sim_brain_kernel, 30);
+	assert_int_equal(r.moves, 0);
+	assert_in_range((int)(r.end_local * 1000), 990, 1000);
+}
+
+/* Hot memory is promoted, and room is made for it. */
+static void the_kernel_promotes_what_is_hot(void **state)
+{
+	struct sim_result never =
+		run("hotcold", "cpuless", &sim_brain_never, 40);
+	struct sim_result r = run("hotcold", "cpuless", &sim_brain_kernel, 40);
+
+	(void)state;
+	assert_true(r.end_cost < never.end_cost * 0.75);
+	assert_true(r.end_local > never.end_local + 0.2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_beats_the_oracle),
+		cmocka_unit_test(who_never_moves_moves_nothing),
+		cmocka_unit_test(the_kernel_moves_slices_to_their_users),
+		cmocka_unit_test(the_kernel_parts_two_processes),
+		cmocka_unit_test(the_kernel_swaps_threads),
+		cmocka_unit_test(the_kernel_promotes_what_is_hot),
+	};
+
+	return cmocka_run_group_tests_name("rivals", tests, NULL, NULL);
+}
