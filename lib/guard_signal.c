@@ -52,6 +52,12 @@ enum {
 	AUX_RESTORE, /* 1 + whether SIGSEGV was blocked before, or 0 */
 };
 
+/*
+ * The process in our memory, suspended in this thread, that has set an action
+ * for SIGSEGV of its own.
+ */
+static __thread pid_t action_set_by __attribute__((tls_model("initial-exec")));
+
 /* One change of an action at a time. */
 static struct nb_lock action_lock = NB_LOCK_INIT(NB_LOCK_ACTION);
 
@@ -450,6 +456,8 @@ void nb_signal_shared_child(struct nb_regs *r)
 	struct nb_ksigaction act, old;
 	int sig = (int)r->arg[0];
 
+	if (r->rax == SYS_rt_sigaction && sig == SIGSEGV && from)
+		action_set_by = (pid_t)nb_sys_getpid();
 	if (r->rax != SYS_rt_sigaction || r->arg[3] != MASK_BYTES ||
 	    !r->arg[2] || !is_ours(sig, NULL) ||
 	    (from && nb_guard_copy(&act, from, sizeof(act))) ||
@@ -501,6 +509,20 @@ void nb_signal_vfork_end(const struct nb_exec_signals *save)
 		really_block(false);
 }
 
+/*
+ * Is what the kernel has for SIGSEGV ours?  Or what has become of ours: the
+ * kernel resets handlers, not what is ignored, when a process is made with
+ * CLONE_CLEAR_SIGHAND, as posix_spawn(3) of newer libcs does.
+ */
+static bool stands_for_theirs(const struct nb_ksigaction *now)
+{
+	pid_t pid = (pid_t)nb_sys_getpid();
+
+	return nb_sigchain_is_ours(now) ||
+	       (now->handler == (uint64_t)SIG_DFL &&
+		pid != atomic_load(&nb.pid) && pid != action_set_by);
+}
+
 /**
  * nb_signal_exec_begin() - let the kernel have what the program believes
  * @save: for _failed().
@@ -520,7 +542,7 @@ bool nb_signal_exec_begin(struct nb_exec_signals *save)
 	nb_sigchain_get(&act);
 	/* A process in our memory may have set another action of its own. */
 	if (act.handler == (uint64_t)SIG_IGN &&
-	    !raw_action(SIGSEGV, NULL, &now) && nb_sigchain_is_ours(&now))
+	    !raw_action(SIGSEGV, NULL, &now) && stands_for_theirs(&now))
 		save->ignored = !nb_sigchain_ignore(true);
 	/* ... and has had the right mask from its beginning. */
 	save->blocked = nb_sigchain_blocked() &&

@@ -14,7 +14,8 @@ LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c protect.c arm.c \
 	hint_fault.c fault_ring.c migrate.c affinity.c altstack.c sigframe.c \
 	sigmask.c sigchain.c)
 
-LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c site.c \
+LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c \
+	bridge.c shape.c site.c site_name.c \
 	window.c stub.c code.c area.c record.c install.c patch.c module.c \
 	xsave.c entry.S syscall.c subcall.c guard.c)
 

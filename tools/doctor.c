@@ -100,8 +100,8 @@ static void json_checks(int nr)
 static void json_modules(void)
 {
 	static const char *const columns[NB_NR_COLS] = {
-		"bracket", "pre_only",	"out_of_line",
-		"plain",   "sigreturn", "unguarded"};
+		"bracket",   "pre_only", "out_of_line", "plain",
+		"sigreturn", "bridge",	 "unguarded"};
 
 	printf("\"modules\":[");
 	for (int i = 0; i < command.nr_modules; i++) {
@@ -160,11 +160,14 @@ static void print_modules(void)
 	for (int i = 0; i < command.nr_modules; i++) {
 		const struct nb_doctor_module *m = &command.module[i];
 
-		/* The restorer of signal handlers is plain, too. */
+		/* The restorer of signal handlers is plain, too, and what
+		 * is reached by bracketed calls alone.
+		 */
 		printf("%-28s %6u %8u %8u %8u %6u %9u\n", m->name, total(m),
 		       m->sites[NB_COL_BRACKET], m->sites[NB_COL_PRE_ONLY],
 		       m->sites[NB_COL_OUT_OF_LINE],
-		       m->sites[NB_COL_PLAIN] + m->sites[NB_COL_SIGRETURN],
+		       m->sites[NB_COL_PLAIN] + m->sites[NB_COL_SIGRETURN] +
+			       m->sites[NB_COL_BRIDGE],
 		       m->sites[NB_COL_UNGUARDED]);
 		if (m->reasons[0])
 			printf("  %s\n", m->reasons);

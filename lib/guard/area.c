@@ -25,9 +25,10 @@ static struct nb_area_head entries(void)
 	return (struct nb_area_head){
 		.enter = (uint64_t)(uintptr_t)nb_guard_enter_entry,
 		.leave = (uint64_t)(uintptr_t)nb_guard_leave_entry,
+		.enter_call = (uint64_t)(uintptr_t)nb_guard_enter_call_entry,
 	};
 #else
-	return (struct nb_area_head){0, 0};
+	return (struct nb_area_head){0, 0, 0};
 #endif
 }
 

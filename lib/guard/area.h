@@ -9,7 +9,7 @@
 
 /* The pointers that the stubs of an area call through: at its start. */
 struct nb_area_head {
-	uint64_t enter, leave;
+	uint64_t enter, leave, enter_call;
 };
 
 struct nb_area {

@@ -31,6 +31,10 @@ struct search {
 	unsigned int shift; /* bytes per bit of the map, log2 */
 	struct nb_targets *t;
 	int found;
+	/* Not NULL: who leads to @target is looked for, and nothing else. */
+	uint64_t *from;
+	uint64_t target;
+	int max;
 };
 
 static uint64_t map[MAP_BITS / 64];
@@ -53,6 +57,11 @@ bool nb_targets_has(const struct nb_targets *t, uint64_t vaddr)
 	return false;
 }
 
+static uint64_t behind(const struct nb_site *s)
+{
+	return s->vaddr + nb_site_insn_len(s->call);
+}
+
 static bool forbids(const struct nb_site *s, uint64_t vaddr)
 {
 	switch (s->kind) {
@@ -60,13 +69,12 @@ static bool forbids(const struct nb_site *s, uint64_t vaddr)
 	case NB_SITE_BRACKET:
 		/* Not the first bytes of the two windows. */
 		return vaddr > s->vaddr - s->pre_len &&
-		       vaddr < s->vaddr + 2 + s->post_len &&
-		       vaddr != s->vaddr + 2;
+		       vaddr < behind(s) + s->post_len && vaddr != behind(s);
 	case NB_SITE_OUT_OF_LINE:
 		return vaddr > s->vaddr - s->pre_len &&
-		       vaddr < s->vaddr + 2 + s->post_len;
-	case NB_SITE_PLAIN:
-		/* What gives it its number, see site.c. */
+		       vaddr < behind(s) + s->post_len;
+	case NB_SITE_PLAIN:  /* what gives it its number, see site.c */
+	case NB_SITE_BRIDGE: /* all before it */
 		return vaddr > s->vaddr - s->pre_len && vaddr <= s->vaddr;
 	default:
 		return false;
@@ -137,6 +145,17 @@ static bool leads_to(const struct nb_image *im, uint64_t at, uint64_t target)
 	return true;
 }
 
+static void note(struct search *se, uint64_t off, uint64_t to)
+{
+	uint64_t at = se->im->vaddr + off;
+
+	if (to != se->target || !leads_to(se->im, at, to))
+		return;
+	if (se->found < se->max)
+		se->from[se->found] = at;
+	se->found++;
+}
+
 /* The byte at @off may be the opcode of a branch that ends at @end. */
 static void check(struct search *se, uint64_t off, uint64_t end, int32_t rel)
 {
@@ -144,6 +163,10 @@ static void check(struct search *se, uint64_t off, uint64_t end, int32_t rel)
 	uint64_t bit = to >> se->shift;
 	uint64_t vaddr = se->im->vaddr + to;
 
+	if (se->from) {
+		note(se, off, vaddr);
+		return;
+	}
 	if (to >= se->im->len || bit >= MAP_BITS ||
 	    !(map[bit / 64] >> bit % 64 & 1))
 		return;
@@ -251,6 +274,31 @@ static void search_around(struct search *se, const struct nb_site *s)
 
 	search_short(se, from, f.start - se->im->vaddr);
 	search_short(se, f.end - se->im->vaddr, to);
+}
+
+/**
+ * nb_branches_to() - who calls a function, or jumps there?
+ * @im:	    the segment
+ * @target: the function, of which .eh_frame knows
+ * @from:   out: where the branches are, ascending
+ * @max:    room there
+ *
+ * Context: the decoder is open; one caller at a time.
+ * Return: how many; -1: one that is not told of, too many, or a short one.
+ */
+int nb_branches_to(const struct nb_image *im, uint64_t target, uint64_t *from,
+		   int max)
+{
+	struct search se = {
+		.im = im, .from = from, .target = target, .max = max};
+	uint64_t at = target - im->vaddr;
+	int found;
+
+	search_near(&se);
+	found = se.found;
+	search_short(&se, at - nb_min(at, SHORT_REACH),
+		     nb_min(at + SHORT_REACH, im->len));
+	return se.found > found || found > max ? -1 : found;
 }
 
 /**

@@ -17,6 +17,8 @@ struct nb_targets {
 };
 
 bool nb_targets_has(const struct nb_targets *t, uint64_t vaddr);
+int nb_branches_to(const struct nb_image *im, uint64_t target, uint64_t *from,
+		   int max);
 int nb_branches_find(const struct nb_image *im, const struct nb_site *sites,
 		     int nr, struct nb_targets *t);
 

@@ -9,8 +9,14 @@
  * the flags come back as they were, or as the C functions changed them in
  * struct nb_regs.
  *
+ * The stub of a call of a bridge (bridge.c) calls nb_guard_enter_call_entry:
+ * arguments are where C has them, the bridge's own first one in rdi, the
+ * number in rsi.  rcx is one of them, so that the address is in r10 there;
+ * rax, r10 and r11 are free.  What the C functions change is put where the
+ * bridge will look for it.
+ *
  * To an unwinder the frame looks like that of a signal which arrived at the
- * address in rcx with the stack pointer of the site: it gets from a hook to
+ * address given with the stack pointer of the site: it gets from a hook to
  * the program without knowing of stubs.
  *
  * The C functions are called with a stack aligned to 16 bytes and use no
@@ -54,10 +60,11 @@
 #define CALL_BYTES 272
 #define CALL_SLOW (4 + 8 + 16)
 
-/* Below rbp: address of the site, address of struct nb_regs, the struct. */
+/* Below rbp: address of the site, that of struct nb_regs, rdi, the struct. */
 #define SLOT_SITE -8
 #define SLOT_REGS -16
-#define FRAME (8 + 72)
+#define SLOT_RDI -24
+#define FRAME (16 + 72)
 
 	.text
 	.hidden nb_guard_enter
@@ -79,56 +86,56 @@
  * whatever they have written then does no harm.
  *
  * enter: a thread on its usual stack and with no call in flight makes a call
- * of nb_guard_quick: rsi is its only memory, rdx how much of it.  Nothing is
+ * of nb_guard_quick: buf is its only memory, len how much of it.  Nothing is
  * armed.  As nb_call_push() and nb_call_publish().
  */
-	.macro QUICK_ENTER
+	.macro QUICK_ENTER nr, buf, len, slot, sp
 	cmpq	$0, nb_nr_armed(%rip)
 	jne	9f
-	cmp	$63, %rax
+	cmp	$63, \nr
 	ja	9f
-	mov	%rdi, -24(%rsp)
-	mov	%r8, -32(%rsp)
-	mov	nb_guard_quick(%rip), %rdi
-	bt	%rax, %rdi
+	mov	\slot, -24(%rsp)
+	mov	\sp, -32(%rsp)
+	mov	nb_guard_quick(%rip), \slot
+	bt	\nr, \slot
 	jnc	8f
 	cmpl	$0, nb_guard_shared_children(%rip)
 	jne	8f
-	mov	nb_slot_guess@gottpoff(%rip), %rdi
-	mov	%fs:(%rdi), %rdi
-	test	%rdi, %rdi
+	mov	nb_slot_guess@gottpoff(%rip), \slot
+	mov	%fs:(\slot), \slot
+	test	\slot, \slot
 	je	8f
-	lea	SITE_SP - 8(%rsp), %r8
-	cmp	SLOT_STACK_LO(%rdi), %r8
+	lea	SITE_SP - 8(%rsp), \sp
+	cmp	SLOT_STACK_LO(\slot), \sp
 	jb	8f
-	cmp	SLOT_STACK_HI(%rdi), %r8
+	cmp	SLOT_STACK_HI(\slot), \sp
 	jae	8f
-	cmpl	$0, SLOT_DEPTH(%rdi)
+	cmpl	$0, SLOT_DEPTH(\slot)
 	jne	8f
-	cmpq	$0, SLOT_OVERFLOW(%rdi)
+	cmpq	$0, SLOT_OVERFLOW(\slot)
 	jne	8f
-	mov	%r8, CALL_SP(%rdi)
-	movl	$1, SLOT_DEPTH(%rdi)
-	cmp	CALL_SP(%rdi), %r8
+	mov	\sp, CALL_SP(\slot)
+	movl	$1, SLOT_DEPTH(\slot)
+	cmp	CALL_SP(\slot), \sp
 	jne	8f
-	movq	$0, CALL_FLAGS(%rdi) /* and nr_ranges */
-	mov	%rax, CALL_NR(%rdi) /* and hook: none */
-	test	%rsi, %rsi
+	movq	$0, CALL_FLAGS(\slot) /* and nr_ranges */
+	mov	\nr, CALL_NR(\slot) /* and hook: none */
+	test	\buf, \buf
 	je	8f
-	mov	%rsi, %r8
-	mov	%rsi, CALL_START(%rdi)
-	add	%rdx, %r8
+	mov	\buf, \sp
+	mov	\buf, CALL_START(\slot)
+	add	\len, \sp
 	jc	8f
-	mov	%r8, CALL_END(%rdi)
-	movl	$1, CALL_NR_RANGES(%rdi)
+	mov	\sp, CALL_END(\slot)
+	movl	$1, CALL_NR_RANGES(\slot)
 	cmpq	$0, nb_nr_armed(%rip)
 	jne	8f
-	mov	-24(%rsp), %rdi
-	mov	-32(%rsp), %r8
+	mov	-24(%rsp), \slot
+	mov	-32(%rsp), \sp
 	ret
 8:
-	mov	-24(%rsp), %rdi
-	mov	-32(%rsp), %r8
+	mov	-24(%rsp), \slot
+	mov	-32(%rsp), \sp
 9:
 	.endm
 
@@ -177,27 +184,8 @@
 9:
 	.endm
 
-	.macro GUARD_ENTRY name, fast, slow, quick
-	.globl \name
-	.hidden \name
-	.type \name, @function
-	.balign 16
-\name:
-	.cfi_startproc
-	.cfi_signal_frame
-	.cfi_def_cfa %rsp, SITE_SP - 8
-	.cfi_register %rip, %rcx
-	_CET_ENDBR
-	\quick
-	push	%rbp
-	.cfi_def_cfa_offset SITE_SP
-	.cfi_offset %rbp, -SITE_SP
-	mov	%rsp, %rbp
-	.cfi_def_cfa_register %rbp
-	push	%rcx
-	.cfi_offset %rip, -SITE_SP - 8
-	sub	$FRAME, %rsp
-	and	$-16, %rsp
+	/* Registers of a site to struct nb_regs and back. */
+	.macro FROM_SITE
 	mov	%rax, REG_RAX(%rsp)
 	mov	%rdi, REG_RDI(%rsp)
 	mov	%rsi, REG_RSI(%rsp)
@@ -207,13 +195,9 @@
 	mov	%r9, REG_R9(%rsp)
 	lea	SITE_SP(%rbp), %rax
 	mov	%rax, REG_SP(%rsp)
-	mov	%r11, REG_SITE(%rsp)
-	cld
-	mov	%rsp, %rdi
-	call	\fast
-	test	%al, %al
-	jne	2f
-1:
+	.endm
+
+	.macro TO_SITE
 	mov	REG_RAX(%rsp), %rax
 	mov	REG_RDI(%rsp), %rdi
 	mov	REG_RSI(%rsp), %rsi
@@ -221,9 +205,71 @@
 	mov	REG_R10(%rsp), %r10
 	mov	REG_R8(%rsp), %r8
 	mov	REG_R9(%rsp), %r9
-	mov	SLOT_SITE(%rbp), %rcx
+	.endm
+
+	/* Likewise, of a call of a bridge; two arguments are on the stack. */
+	.macro FROM_CALL
+	mov	%rdi, SLOT_RDI(%rbp)
+	mov	%rsi, REG_RAX(%rsp)
+	mov	%rdx, REG_RDI(%rsp)
+	mov	%rcx, REG_RSI(%rsp)
+	mov	%r8, REG_RDX(%rsp)
+	mov	%r9, REG_R10(%rsp)
+	lea	SITE_SP(%rbp), %rax
+	mov	%rax, REG_SP(%rsp)
+	mov	(%rax), %rdx
+	mov	%rdx, REG_R8(%rsp)
+	mov	8(%rax), %rdx
+	mov	%rdx, REG_R9(%rsp)
+	.endm
+
+	.macro TO_CALL
+	mov	REG_R8(%rsp), %rdx
+	mov	%rdx, SITE_SP(%rbp)
+	mov	REG_R9(%rsp), %rdx
+	mov	%rdx, SITE_SP + 8(%rbp)
+	mov	SLOT_RDI(%rbp), %rdi
+	mov	REG_RAX(%rsp), %rsi
+	mov	REG_RDI(%rsp), %rdx
+	mov	REG_RSI(%rsp), %rcx
+	mov	REG_RDX(%rsp), %r8
+	mov	REG_R10(%rsp), %r9
+	.endm
+
+	/* at: the register with the address that the stub stands for */
+	.macro GUARD_ENTRY name, fast, slow, at, from, to, quick:vararg
+	.globl \name
+	.hidden \name
+	.type \name, @function
+	.balign 16
+\name:
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_def_cfa %rsp, SITE_SP - 8
+	.cfi_register %rip, \at
+	_CET_ENDBR
+	\quick
+	push	%rbp
+	.cfi_def_cfa_offset SITE_SP
+	.cfi_offset %rbp, -SITE_SP
+	mov	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	push	\at
+	.cfi_offset %rip, -SITE_SP - 8
+	sub	$FRAME, %rsp
+	and	$-16, %rsp
+	\from
+	mov	%r11, REG_SITE(%rsp)
+	cld
+	mov	%rsp, %rdi
+	call	\fast
+	test	%al, %al
+	jne	2f
+1:
+	\to
+	mov	SLOT_SITE(%rbp), \at
 	.cfi_remember_state
-	.cfi_register %rip, %rcx
+	.cfi_register %rip, \at
 	leave
 	.cfi_def_cfa %rsp, SITE_SP - 8
 	.cfi_restore %rbp
@@ -275,9 +321,13 @@
 	.endm
 
 	GUARD_ENTRY nb_guard_enter_entry, nb_guard_enter, nb_guard_enter_slow, \
-		QUICK_ENTER
+		%rcx, FROM_SITE, TO_SITE, \
+		QUICK_ENTER %rax, %rsi, %rdx, %rdi, %r8
+	GUARD_ENTRY nb_guard_enter_call_entry, nb_guard_enter, \
+		nb_guard_enter_slow, %r10, FROM_CALL, TO_CALL, \
+		QUICK_ENTER %rsi, %rcx, %r8, %rdi, %r9
 	GUARD_ENTRY nb_guard_leave_entry, nb_guard_leave, nb_guard_leave_slow, \
-		QUICK_LEAVE
+		%rcx, FROM_SITE, TO_SITE, QUICK_LEAVE
 
 /* long nb_guard_copy(void *to, const void *from, uint64_t bytes) */
 	.globl nb_guard_copy, nb_guard_copy_begin

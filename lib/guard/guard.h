@@ -71,6 +71,7 @@ void nb_guard_leave_slow(struct nb_regs *r);
 /* entry.S: where stubs call to */
 void nb_guard_enter_entry(void);
 void nb_guard_leave_entry(void);
+void nb_guard_enter_call_entry(void);
 extern uint64_t nb_guard_xsave_mask;
 
 /* Hooks that have run the call themselves: the program sees @ret. */

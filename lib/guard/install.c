@@ -48,6 +48,7 @@ static bool make_record(const struct nb_job *j, const struct nb_site *s,
 		.addr = s->vaddr + j->m->bias,
 		.nr = s->nr,
 		.kind = s->kind,
+		.call = s->call,
 		.pre_len = s->pre_len,
 		.post_len = s->kind == NB_SITE_PRE_ONLY ? 0 : s->post_len,
 	};
@@ -55,7 +56,8 @@ static bool make_record(const struct nb_job *j, const struct nb_site *s,
 		return false;
 	text = j->im->text + (s->vaddr - j->im->vaddr);
 	memcpy(p->bytes, text - p->pre_len, p->pre_len);
-	memcpy(p->bytes + p->pre_len, text + NB_SYSCALL_LEN, p->post_len);
+	memcpy(p->bytes + p->pre_len, text + nb_site_insn_len(p->call),
+	       p->post_len);
 	return memcmp((const void *)nb_site_start(p), text - p->pre_len,
 		      nb_site_span(p)) == 0;
 }
@@ -97,6 +99,8 @@ static int build_stubs(struct nb_job *j, uint64_t at, uint64_t pointers,
 		.at = at,
 		.enter = pointers + offsetof(struct nb_area_head, enter),
 		.leave = pointers + offsetof(struct nb_area_head, leave),
+		.enter_call =
+			pointers + offsetof(struct nb_area_head, enter_call),
 	};
 	int ret = 0;
 
@@ -172,15 +176,15 @@ static int stubs_new(struct nb_job *j)
 static void site_bytes(const struct nb_patched *p, bool guarded, uint8_t *to)
 {
 	static const uint8_t insn[NB_SYSCALL_LEN] = {0x0f, 0x05};
+	unsigned int len = nb_site_insn_len(p->call);
 
 	if (guarded) {
 		nb_stub_jumps(p, to);
 		return;
 	}
 	memcpy(to, p->bytes, p->pre_len);
-	memcpy(to + p->pre_len, insn, sizeof(insn));
-	memcpy(to + p->pre_len + sizeof(insn), p->bytes + p->pre_len,
-	       p->post_len);
+	memcpy(to + p->pre_len, insn, len);
+	memcpy(to + p->pre_len + len, p->bytes + p->pre_len, p->post_len);
 }
 
 /* The page that is being changed: one write for all of its sites. */

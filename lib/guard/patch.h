@@ -9,15 +9,17 @@
 
 /* A guarded site of this process. */
 struct nb_patched {
-	uint64_t addr;	   /* of the syscall instruction, in memory */
+	uint64_t addr;	   /* of the syscall instruction, or behind the call */
 	uint64_t pre_stub; /* 0: none; for OUT_OF_LINE the whole stub */
 	uint64_t post_stub;
-	uint64_t syscall_addr; /* where the syscall executes (stub if moved) */
+	/* Where the syscall executes (stub if moved); @call: the bridge. */
+	uint64_t syscall_addr;
 	int32_t nr;
 	uint8_t kind;
 	uint8_t pre_len, post_len;
 	uint8_t pre_stub_len, post_stub_len;
 	uint8_t nr_pre_map, nr_post_map;
+	bool call; /* of a bridge: bytes begin with it */
 	struct nb_insn_map pre_map[8], post_map[8];
 	uint8_t bytes[2 * NB_WINDOW_MAX]; /* the original: pre, then post */
 };

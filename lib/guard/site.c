@@ -14,14 +14,15 @@
 
 #include "body.h"
 #include "branch.h"
+#include "bridge.h"
+#include "shape.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define JUMP_LEN 5U
-#define SYSCALL_LEN 2U
-#define NR_SIGRETURN 15
-#define NR_RUN_MAX 64 /* bytes from where a number is set to its call */
+#define SYSCALL_LEN NB_SYSCALL_LEN
+#define NR_RUN_MAX NB_NR_RUN_MAX
 #define ROUNDS 8
 
 /* The table of system calls; without it, no call is plain. */
@@ -34,6 +35,7 @@ struct finder {
 	uint64_t floor; /* end of the last window */
 	struct nb_site_counts *counts;
 	struct nb_targets targets;
+	struct nb_bridge bridge;
 };
 
 /* A run of instructions next to a site that grows until it is a window. */
@@ -180,13 +182,28 @@ static void plan_moved(const struct finder *fi, const struct nb_body *b,
 	s->post_len = (uint8_t)(r.end - off - SYSCALL_LEN);
 }
 
+/* What is behind the call, at @after; its other window is there. */
+static void plan_post(const struct finder *fi, const struct nb_body *b,
+		      struct nb_site *s, uint32_t after)
+{
+	struct run post = {.start = after, .end = after};
+
+	s->kind = NB_SITE_PRE_ONLY;
+	while (run_len(&post) < JUMP_LEN && grow_up(fi, b, &post))
+		;
+	if (run_len(&post) < JUMP_LEN) {
+		s->why = post.why;
+		return;
+	}
+	s->post_len = (uint8_t)run_len(&post);
+	s->kind = NB_SITE_BRACKET;
+}
+
 static void plan_windows(const struct finder *fi, const struct nb_body *b,
 			 struct nb_site *s)
 {
 	uint32_t off = (uint32_t)(s->vaddr - b->f.start);
-	uint32_t after = off + SYSCALL_LEN;
 	struct run pre = {.start = off, .end = off};
-	struct run post = {.start = after, .end = after};
 
 	while (run_len(&pre) < JUMP_LEN && grow_down(fi, b, &pre))
 		;
@@ -196,51 +213,22 @@ static void plan_windows(const struct finder *fi, const struct nb_body *b,
 		return;
 	}
 	s->pre_len = (uint8_t)run_len(&pre);
-	while (run_len(&post) < JUMP_LEN && grow_up(fi, b, &post))
-		;
-	if (run_len(&post) < JUMP_LEN) {
-		s->why = post.why;
-		s->kind = NB_SITE_PRE_ONLY;
+	plan_post(fi, b, s, off + SYSCALL_LEN);
+}
+
+/* The call of a bridge at @off: a call of a stub takes its place. */
+static void plan_call(struct finder *fi, const struct nb_body *b,
+		      struct nb_site *s, uint32_t off)
+{
+	uint32_t after = off + NB_CALL_LEN;
+
+	s->why = NB_SITE_PRE_TARGET;
+	if (s->vaddr - NB_CALL_LEN < fi->floor || !is_closed(fi, b, off, after))
 		return;
-	}
-	s->post_len = (uint8_t)run_len(&post);
-	s->kind = NB_SITE_BRACKET;
-}
-
-/*
- * The restorer is known to unwinders by its bytes.  Its .eh_frame entry begins
- * one byte before it, so that decoding from there goes wrong.
- */
-static bool is_sigreturn(const struct nb_image *im, uint64_t vaddr)
-{
-	static const uint8_t mov_rax[] = {0x48, 0xc7, 0xc0, NR_SIGRETURN,
-					  0,	0,    0};
-	static const uint8_t mov_eax[] = {0xb8, NR_SIGRETURN, 0, 0, 0};
-	uint64_t off = vaddr - im->vaddr;
-	const uint8_t *p = im->text + off;
-
-	return (off >= sizeof(mov_rax) &&
-		!memcmp(p - sizeof(mov_rax), mov_rax, sizeof(mov_rax))) ||
-	       (off >= sizeof(mov_eax) &&
-		!memcmp(p - sizeof(mov_eax), mov_eax, sizeof(mov_eax)));
-}
-
-/*
- * glibc since 2.41 makes all calls that can be cancelled at one place, whose
- * addresses its signal handler compares: a thread in a stub, or in what that
- * calls, would not be cancelled, and then block.
- */
-static bool is_cancel_bridge(const struct nb_image *im, uint64_t vaddr)
-{
-	static const uint8_t moves[] = {
-		0x4c, 0x8b, 0x44, 0x24, 0x08, /* mov 8(%rsp),%r8 */
-		0x4c, 0x8b, 0x4c, 0x24, 0x10, /* mov 16(%rsp),%r9 */
-		0x4c, 0x89, 0x5c, 0x24, 0x08, /* mov %r11,8(%rsp) */
-	};
-	uint64_t off = vaddr - im->vaddr;
-
-	return off >= sizeof(moves) &&
-	       !memcmp(im->text + off - sizeof(moves), moves, sizeof(moves));
+	s->why = NB_SITE_OK;
+	s->pre_len = NB_CALL_LEN;
+	plan_post(fi, b, s, after);
+	fi->floor = s->vaddr + s->post_len;
 }
 
 /* What comes right before @s has taken bytes that only @s cannot do without. */
@@ -249,7 +237,7 @@ static bool take_back(struct finder *fi, const struct nb_body *b,
 {
 	struct nb_site *last = &fi->sites[fi->nr - 1];
 
-	if (s->kind != NB_SITE_UNGUARDED || !fi->nr ||
+	if (s->kind != NB_SITE_UNGUARDED || !fi->nr || last->call ||
 	    last->kind != NB_SITE_BRACKET || last->vaddr < b->f.start ||
 	    fi->floor + NB_WINDOW_MAX < s->vaddr)
 		return false;
@@ -289,6 +277,39 @@ static int add_site(struct finder *fi, const struct nb_site *s)
 	return 0;
 }
 
+/* Those who call it are known when all of the segment was seen once. */
+static void plan_bridge(struct finder *fi, const struct nb_body *b,
+			struct nb_site *s, uint32_t off)
+{
+	bool whole = nb_bridge_starts(b->im, b->f.start, s->vaddr);
+
+	s->why = NB_SITE_CANCEL;
+	if (whole && !fi->bridge.start)
+		fi->bridge.start = b->f.start;
+	if (!whole || fi->bridge.start != b->f.start || !fi->bridge.nr ||
+	    off > UINT8_MAX || !is_closed(fi, b, 0, off + 1))
+		return;
+	s->kind = NB_SITE_BRIDGE;
+	s->why = NB_SITE_OK;
+	s->pre_len = (uint8_t)off;
+}
+
+/* A call of the bridge is at @off of a function. */
+static int call_candidate(struct finder *fi, struct nb_body *b, uint32_t off)
+{
+	struct nb_site s = {
+		.vaddr = b->f.start + off + NB_CALL_LEN,
+		.nr = NB_NR_UNKNOWN,
+		.kind = NB_SITE_UNGUARDED,
+		.why = NB_SITE_NOT_REACHED,
+		.call = true,
+	};
+
+	if (b->decoded == b->len && nb_body_is_insn(off))
+		plan_call(fi, b, &s, off);
+	return add_site(fi, &s);
+}
+
 /* Is there an instruction `syscall` with prefixes that ends after @off + 1? */
 static bool is_prefixed(const struct nb_body *b, uint32_t off)
 {
@@ -312,11 +333,11 @@ static int body_candidate(struct finder *fi, struct nb_body *b, uint32_t off)
 		.kind = NB_SITE_UNGUARDED,
 	};
 
-	if (is_sigreturn(b->im, s.vaddr)) {
+	if (nb_shape_is_sigreturn(b->im, s.vaddr)) {
 		s.kind = NB_SITE_SIGRETURN;
-		s.nr = NR_SIGRETURN;
-	} else if (is_cancel_bridge(b->im, s.vaddr)) {
-		s.why = NB_SITE_CANCEL;
+		s.nr = NB_NR_SIGRETURN;
+	} else if (nb_bridge_is(b->im, s.vaddr)) {
+		plan_bridge(fi, b, &s, off);
 	} else if (off >= b->decoded || off + SYSCALL_LEN > b->len) {
 		s.why = NB_SITE_NOT_REACHED;
 	} else if (nb_body_is_insn(off)) {
@@ -334,8 +355,7 @@ static int body_candidate(struct finder *fi, struct nb_body *b, uint32_t off)
 }
 
 /* The next byte pair 0f 05 in [@from, @end) of the segment; -1: none. */
-static int64_t next_candidate(const struct nb_image *im, uint64_t from,
-			      uint64_t end)
+static int64_t next_pair(const struct nb_image *im, uint64_t from, uint64_t end)
 {
 	const uint8_t *p = im->text + from + 1, *stop = im->text + end;
 
@@ -347,31 +367,24 @@ static int64_t next_candidate(const struct nb_image *im, uint64_t from,
 	return -1;
 }
 
-/*
- * Does something right before the bytes of `syscall` look as if it set the
- * call's number?  Where code is told from data, it does before real ones.
- */
-static bool is_credible(const struct nb_image *im, uint64_t at)
+/* ... or call of the bridge. */
+static int64_t next_candidate(const struct finder *fi, uint64_t from,
+			      uint64_t end, bool *call)
 {
-	const uint8_t *p = im->text + at, *stop;
+	int64_t at = next_pair(fi->im, from, end);
 
-	stop = im->text + at - nb_min(at, (uint64_t)NR_RUN_MAX / 2);
-	for (p -= 2; p >= stop; p--) {
-		/* mov imm32,%eax or, below 1024, imm32,%rax; xor %eax,%eax */
-		if (p + 5 <= im->text + at && p[0] == 0xb8 && p[2] < 4 &&
-		    !p[3] && !p[4])
-			return true;
-		if (p + 6 <= im->text + at && p[0] == 0xc7 && p[1] == 0xc0 &&
-		    p[3] < 4 && !p[4] && !p[5])
-			return true;
-		if ((p[0] == 0x31 || p[0] == 0x33) && p[1] == 0xc0)
-			return true;
-		/* mov reg,%eax in its two forms */
-		if ((p[0] == 0x89 && (p[1] & 0xc7) == 0xc0) ||
-		    (p[0] == 0x8b && (p[1] & 0xf8) == 0xc0))
-			return true;
+	*call = false;
+	for (int i = 0; i < fi->bridge.nr; i++) {
+		uint64_t off = fi->bridge.call[i] - fi->im->vaddr;
+
+		/* A pair has two bytes before @end. */
+		if (off < from || off + 2 > end ||
+		    (at >= 0 && off > (uint64_t)at))
+			continue;
+		*call = true;
+		return (int64_t)off;
 	}
-	return false;
+	return at;
 }
 
 /*
@@ -390,14 +403,14 @@ static int gap_candidate(struct finder *fi, uint64_t at)
 		.kind = NB_SITE_UNGUARDED,
 		.why = NB_SITE_NO_FUNCTION,
 	};
-	bool credible = is_credible(im, at);
+	bool credible = nb_shape_is_call(im, at);
 	struct nb_body b;
 	struct nb_func f;
 
 	fi->counts->candidates++;
-	if (is_sigreturn(im, s.vaddr)) {
+	if (nb_shape_is_sigreturn(im, s.vaddr)) {
 		s.kind = NB_SITE_SIGRETURN;
-		s.nr = NR_SIGRETURN;
+		s.nr = NB_NR_SIGRETURN;
 		return add_site(fi, &s);
 	}
 	if (!im->eh_frame)
@@ -415,6 +428,21 @@ static int gap_candidate(struct finder *fi, uint64_t at)
 	return 0;
 }
 
+/* What may be a call of the bridge, where no function is known. */
+static int gap_call(struct finder *fi, uint64_t at)
+{
+	const struct nb_site s = {
+		.vaddr = fi->im->vaddr + at + NB_CALL_LEN,
+		.nr = NB_NR_UNKNOWN,
+		.kind = NB_SITE_UNGUARDED,
+		.why = NB_SITE_NO_FUNCTION,
+		.call = true,
+	};
+
+	fi->counts->candidates++;
+	return add_site(fi, &s);
+}
+
 /* All of the function @f from @from on, an offset in the segment. */
 static int scan_function(struct finder *fi, const struct nb_func *f,
 			 uint64_t from)
@@ -428,12 +456,15 @@ static int scan_function(struct finder *fi, const struct nb_func *f,
 
 	nb_body_decode(&b, im, f);
 	while (!err) {
-		int64_t at = next_candidate(im, from, end);
+		bool call;
+		int64_t at = next_candidate(fi, from, end, &call);
+		uint32_t off = (uint32_t)((uint64_t)at - start);
 
 		if (at < 0)
 			break;
 		fi->counts->candidates++;
-		err = body_candidate(fi, &b, (uint32_t)((uint64_t)at - start));
+		err = call ? call_candidate(fi, &b, off)
+			   : body_candidate(fi, &b, off);
 		from = (uint64_t)at + 1;
 	}
 	return err;
@@ -445,18 +476,20 @@ static int scan_segment(struct finder *fi)
 	uint64_t from = 0;
 	int64_t at;
 	int err = 0;
+	bool call;
 
 	fi->nr = 0;
 	fi->floor = im->vaddr;
 	*fi->counts = (struct nb_site_counts){0};
-	while (!err && (at = next_candidate(im, from, im->len)) >= 0) {
+	while (!err && (at = next_candidate(fi, from, im->len, &call)) >= 0) {
 		struct nb_func f;
 
 		if (nb_eh_frame_find(im, im->vaddr + (uint64_t)at, &f)) {
 			err = scan_function(fi, &f, (uint64_t)at);
 			from = f.end - im->vaddr;
 		} else {
-			err = gap_candidate(fi, (uint64_t)at);
+			err = call ? gap_call(fi, (uint64_t)at)
+				   : gap_candidate(fi, (uint64_t)at);
 			from = (uint64_t)at + 1;
 		}
 	}
@@ -471,6 +504,10 @@ static int plan_segment(struct finder *fi)
 {
 	int err = scan_segment(fi);
 
+	if (!err && fi->bridge.start) {
+		nb_bridge_calls(fi->im, fi->bridge.start, &fi->bridge);
+		err = scan_segment(fi);
+	}
 	for (int i = 0; !err && i < ROUNDS; i++) {
 		if (!nb_branches_find(fi->im, fi->sites, fi->nr, &fi->targets))
 			return 0;
@@ -512,56 +549,11 @@ int nb_sites_find(const struct nb_image *im, struct nb_site *sites, int max,
 	for (int i = 0; i < fi.nr; i++) {
 		struct nb_site *s = &sites[i];
 
-		if (s->kind == NB_SITE_PLAIN || s->kind == NB_SITE_SIGRETURN)
+		if (s->kind == NB_SITE_PLAIN || s->kind == NB_SITE_SIGRETURN ||
+		    s->kind == NB_SITE_BRIDGE)
 			s->pre_len = 0;
 		counts->kind[s->kind]++;
 		counts->why[s->why]++;
 	}
 	return fi.nr;
-}
-
-/**
- * nb_site_kind_name() - a word for reports.
- * @kind: the kind
- *
- * Context: any.
- * Return: the word.
- */
-const char *nb_site_kind_name(enum nb_site_kind kind)
-{
-	static const char *const name[] = {
-		[NB_SITE_BRACKET] = "bracket",
-		[NB_SITE_PRE_ONLY] = "pre-only",
-		[NB_SITE_OUT_OF_LINE] = "out-of-line",
-		[NB_SITE_PLAIN] = "plain",
-		[NB_SITE_SIGRETURN] = "sigreturn",
-		[NB_SITE_UNGUARDED] = "unguarded",
-	};
-
-	return kind < nb_array_size(name) ? name[kind] : "?";
-}
-
-/**
- * nb_site_why_text() - why a window is missing, for reports.
- * @why: the reason
- *
- * Context: any.
- * Return: the text.
- */
-const char *nb_site_why_text(enum nb_site_why why)
-{
-	static const char *const text[] = {
-		[NB_SITE_OK] = "ok",
-		[NB_SITE_NO_FUNCTION] = "no function is known there",
-		[NB_SITE_NOT_REACHED] = "its function cannot be decoded",
-		[NB_SITE_PRE_SHORT] = "too few bytes before it",
-		[NB_SITE_PRE_TARGET] = "a branch leads to before it",
-		[NB_SITE_PRE_FIXED] = "what is before it cannot be moved",
-		[NB_SITE_POST_SHORT] = "too few bytes after it",
-		[NB_SITE_POST_TARGET] = "a branch leads to after it",
-		[NB_SITE_POST_FIXED] = "what is after it cannot be moved",
-		[NB_SITE_CANCEL] = "cancellation depends on where it is",
-	};
-
-	return why < nb_array_size(text) ? text[why] : "?";
 }

@@ -21,6 +21,7 @@ enum nb_site_kind {
 			      */
 	NB_SITE_PLAIN,	   /* constant number, no memory, no hook: left alone */
 	NB_SITE_SIGRETURN, /* the restorer: never touched */
+	NB_SITE_BRIDGE,	   /* bridge.c: never touched, its calls are sites */
 	NB_SITE_UNGUARDED, /* none of these can be done */
 };
 
@@ -34,18 +35,28 @@ enum nb_site_why {
 	NB_SITE_POST_SHORT,
 	NB_SITE_POST_TARGET,
 	NB_SITE_POST_FIXED,
-	NB_SITE_CANCEL, /* libc's one place for calls that can be cancelled */
+	NB_SITE_CANCEL, /* a bridge that cannot be guarded by its calls */
 	NB_NR_SITE_WHY
 };
 
 struct nb_site {
-	uint64_t vaddr;	  /* of the syscall instruction, link time */
+	/* Of the syscall instruction, link time; @call: behind the call. */
+	uint64_t vaddr;
 	int32_t nr;	  /* constant call number, or NB_NR_UNKNOWN */
 	uint8_t kind;	  /* enum nb_site_kind */
 	uint8_t why;	  /* enum nb_site_why: of the missing window */
 	uint8_t pre_len;  /* bytes before the syscall; 0: no window */
 	uint8_t post_len; /* bytes after the syscall; 0: no window */
+	bool call;	  /* the call of a bridge, which is its pre window */
 };
+
+#define NB_SYSCALL_LEN 2U /* syscall */
+
+/* Bytes between the two windows of a site. */
+static inline unsigned int nb_site_insn_len(bool call)
+{
+	return call ? 0 : NB_SYSCALL_LEN;
+}
 
 struct nb_site_counts {
 	uint32_t candidates; /* byte pairs 0f 05 */

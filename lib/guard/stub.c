@@ -7,6 +7,9 @@
  *	whole	the window's instructions before the syscall, a call of enter,
  *		syscall, a call of leave, those after it, jmp behind the window
  *
+ * The pre stub of a call of a bridge (bridge.c) is called instead of it: a call
+ * of enter_call, jmp to the bridge.
+ *
  * A call skips the red zone and hands over the index of the site, in r11, and
  * the address in the program's text that the call stands for, in rcx: a system
  * call destroys both.  It changes nothing else that the program can see: lea
@@ -24,6 +27,11 @@ static const uint8_t lea_down[] = {0x48, 0x8d, 0x64, 0x24, 0x80};
 static const uint8_t lea_up[] = {0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0};
 static const uint8_t mov_r11d[] = {0x41, 0xbb};
 static const uint8_t lea_rcx[] = {0x48, 0x8d, 0x0d};
+/* Of a call: its address is on the stack already, and rcx is in use. */
+static const uint8_t lea_call_down[] = {0x48, 0x8d, 0x64, 0x24, 0x88};
+static const uint8_t lea_call_up[] = {0x48, 0x8d, 0xa4, 0x24, 0x78, 0, 0, 0};
+static const uint8_t lea_r10[] = {0x4c, 0x8d, 0x15};
+static const uint8_t call_rel[] = {0xe8};
 static const uint8_t call_slot[] = {0xff, 0x15};
 static const uint8_t jmp[] = {0xe9};
 static const uint8_t syscall_insn[] = {0x0f, 0x05};
@@ -34,6 +42,7 @@ static const uint8_t syscall_insn[] = {0x0f, 0x05};
 #define CALL_LEN (5U + 6U + 7U + 6U + 8U)
 /* Between the first and the last of them, rsp is lower by the red zone. */
 #define RED_ZONE 128U
+#define RETURN_ADDR 8U /* ... of which a call of a bridge takes these */
 
 static void put(struct nb_stub_buf *b, const void *bytes, unsigned int n)
 {
@@ -83,6 +92,22 @@ static void put_call(struct nb_stub_buf *b, uint64_t slot, uint32_t index,
 	put_rel(b, lea_rcx, sizeof(lea_rcx), stands_for);
 	put_rel(b, call_slot, sizeof(call_slot), slot);
 	put(b, lea_up, sizeof(lea_up));
+}
+
+static void put_enter_call(struct nb_stub_buf *b, uint32_t index,
+			   uint64_t stands_for)
+{
+	put(b, lea_call_down, sizeof(lea_call_down));
+	put(b, mov_r11d, sizeof(mov_r11d));
+	put(b, &index, sizeof(index));
+	put_rel(b, lea_r10, sizeof(lea_r10), stands_for);
+	put_rel(b, call_slot, sizeof(call_slot), b->enter_call);
+	put(b, lea_call_up, sizeof(lea_call_up));
+}
+
+static uint64_t behind(const struct nb_patched *p)
+{
+	return p->addr + nb_site_insn_len(p->call);
 }
 
 /* Instructions of a window that struct nb_patched has room for. */
@@ -142,8 +167,7 @@ static bool falls_through(const struct nb_patched *p)
 static void put_back(struct nb_stub_buf *b, const struct nb_patched *p)
 {
 	if (falls_through(p))
-		put_rel(b, jmp, sizeof(jmp),
-			p->addr + NB_SYSCALL_LEN + p->post_len);
+		put_rel(b, jmp, sizeof(jmp), behind(p) + p->post_len);
 }
 
 static void put_pre(struct nb_stub_buf *b, struct nb_patched *p, uint32_t index)
@@ -162,6 +186,19 @@ static void put_pre(struct nb_stub_buf *b, struct nb_patched *p, uint32_t index)
 	put_call(b, b->enter, index, p->addr);
 }
 
+/* Instead of the call of a bridge. */
+static void put_pre_call(struct nb_stub_buf *b, struct nb_patched *p,
+			 uint32_t index)
+{
+	int32_t rel;
+
+	memcpy(&rel, p->bytes + sizeof(call_rel), sizeof(rel));
+	p->syscall_addr = p->addr + (uint64_t)(int64_t)rel;
+	p->pre_stub = here(b);
+	put_enter_call(b, index, nb_site_start(p));
+	put_rel(b, jmp, sizeof(jmp), p->syscall_addr);
+}
+
 /* @stub: what the map's offsets are relative to. */
 static void put_post(struct nb_stub_buf *b, struct nb_patched *p,
 		     uint32_t index, uint32_t stub)
@@ -169,13 +206,13 @@ static void put_post(struct nb_stub_buf *b, struct nb_patched *p,
 	const struct half post = {
 		.window = p->bytes + p->pre_len,
 		.len = p->post_len,
-		.from = p->addr + NB_SYSCALL_LEN,
+		.from = behind(p),
 		.stub = stub,
 		.map = p->post_map,
 		.nr_map = &p->nr_post_map,
 	};
 
-	put_call(b, b->leave, index, p->addr + NB_SYSCALL_LEN);
+	put_call(b, b->leave, index, behind(p));
 	put_window(b, &post);
 	put_back(b, p);
 }
@@ -184,12 +221,15 @@ static void build(struct nb_patched *p, uint32_t index, struct nb_stub_buf *b)
 {
 	uint32_t start = b->len;
 
-	put_pre(b, p, index);
-	if (p->kind == NB_SITE_OUT_OF_LINE) {
+	if (p->call) {
+		put_pre_call(b, p, index);
+	} else if (p->kind == NB_SITE_OUT_OF_LINE) {
+		put_pre(b, p, index);
 		p->syscall_addr = here(b);
 		put(b, syscall_insn, sizeof(syscall_insn));
 		put_post(b, p, index, start);
 	} else {
+		put_pre(b, p, index);
 		p->syscall_addr = p->addr;
 		put_rel(b, jmp, sizeof(jmp), p->addr);
 	}
@@ -254,17 +294,19 @@ static int put_jump(uint8_t *out, unsigned int len, uint64_t from, uint64_t to)
 int nb_stub_jumps(const struct nb_patched *p, uint8_t *to)
 {
 	uint64_t start = nb_site_start(p);
-	uint8_t *after = to + p->pre_len + NB_SYSCALL_LEN;
+	unsigned int insn = nb_site_insn_len(p->call);
+	uint8_t *after = to + p->pre_len + insn;
 	int ret;
 
 	if (p->kind == NB_SITE_OUT_OF_LINE)
 		return put_jump(to, nb_site_span(p), start, p->pre_stub);
 	ret = put_jump(to, p->pre_len, start, p->pre_stub);
-	memcpy(to + p->pre_len, syscall_insn, sizeof(syscall_insn));
+	if (p->call)
+		*to = call_rel[0];
+	memcpy(to + p->pre_len, syscall_insn, insn);
 	if (ret || p->kind != NB_SITE_BRACKET)
 		return ret;
-	return put_jump(after, p->post_len, p->addr + NB_SYSCALL_LEN,
-			p->post_stub);
+	return put_jump(after, p->post_len, behind(p), p->post_stub);
 }
 
 /* In @map, the instruction that @off is in, or @none. */
@@ -290,7 +332,7 @@ static bool in_call(unsigned int off, unsigned int call, unsigned int *skew)
 static uint64_t after_leave(const struct nb_patched *p, unsigned int off,
 			    unsigned int len)
 {
-	uint64_t window = p->addr + NB_SYSCALL_LEN;
+	uint64_t window = behind(p);
 
 	if (falls_through(p) && off >= len - NB_JUMP_LEN)
 		return window + p->post_len;
@@ -315,6 +357,10 @@ uint64_t nb_stub_original(const struct nb_patched *p, uint64_t addr,
 
 	*skew = 0;
 	if (addr >= p->pre_stub && addr - p->pre_stub < p->pre_stub_len) {
+		if (p->call) {
+			*skew = off && off < CALL_LEN ? RED_ZONE : RETURN_ADDR;
+			return nb_site_start(p);
+		}
 		enter = whole ? (unsigned int)(p->syscall_addr - p->pre_stub)
 			      : p->pre_stub_len - NB_JUMP_LEN;
 		enter -= CALL_LEN;
@@ -332,6 +378,6 @@ uint64_t nb_stub_original(const struct nb_patched *p, uint64_t addr,
 		return 0;
 	off = (unsigned int)(addr - p->post_stub);
 	if (in_call(off, 0, skew))
-		return p->addr + NB_SYSCALL_LEN;
+		return behind(p);
 	return after_leave(p, off, p->post_stub_len);
 }

@@ -7,8 +7,7 @@
 
 #include "patch.h"
 
-#define NB_JUMP_LEN 5U	  /* jmp rel32 */
-#define NB_SYSCALL_LEN 2U /* syscall */
+#define NB_JUMP_LEN 5U /* jmp rel32 */
 /* The stubs of a site are never longer. */
 #define NB_STUBS_MAX 256U
 /* A site's windows and what is between them. */
@@ -19,9 +18,10 @@ struct nb_stub_buf {
 	uint8_t *out;
 	uint32_t room;
 	uint32_t len;
-	uint64_t at;	/* where out[0] will be */
-	uint64_t enter; /* address of a pointer to nb_guard_enter_entry */
-	uint64_t leave; /* ... nb_guard_leave_entry */
+	uint64_t at;	     /* where out[0] will be */
+	uint64_t enter;	     /* address of a pointer to nb_guard_enter_entry */
+	uint64_t leave;	     /* ... nb_guard_leave_entry */
+	uint64_t enter_call; /* ... nb_guard_enter_call_entry */
 	int err;
 };
 
@@ -38,7 +38,7 @@ static inline uint64_t nb_site_start(const struct nb_patched *p)
 
 static inline unsigned int nb_site_span(const struct nb_patched *p)
 {
-	return p->pre_len + NB_SYSCALL_LEN + p->post_len;
+	return p->pre_len + nb_site_insn_len(p->call) + p->post_len;
 }
 
 #endif /* NB_GUARD_STUB_H */

@@ -7,7 +7,8 @@
  * decode of a function finds leads into one.
  *
  * Sources: lib/guard/decoder.c lib/guard/eh_frame.c lib/guard/body.c
- * Sources: lib/guard/branch.c lib/guard/site.c lib/guard/window.c
+ * Sources: lib/guard/branch.c lib/guard/bridge.c lib/guard/shape.c
+ * Sources: lib/guard/site.c lib/guard/window.c
  */
 #include "../../lib/guard/decoder.h"
 #include "../../lib/guard/site.h"
@@ -23,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct {
 	uint8_t len;  /* bytes of it */
 	uint8_t free; /* as many bytes at its end come from the input */
-	uint8_t byte[10];
+	uint8_t byte[40];
 } parts[] = {
 	{2, 0, {0x0f, 0x05}},		/* syscall */
 	{5, 1, {0xb8, 1, 0, 0, 0}},	/* mov imm,%eax */
@@ -49,6 +50,11 @@ static const struct {
 	{5, 4, {0x81, 0xf8}},		  /* its end is the next one's */
 	{3, 0, {0x48, 0x63, 0x04}},	  /* the beginning of a load */
 	{1, 0, {0x2e}},			  /* a prefix */
+	/* a bridge: bridge.c */
+	{37, 0, {0x8b, 0x07, 0x49, 0x89, 0xfb, 0x48, 0x89, 0xf0, 0x48, 0x89,
+		 0xd7, 0x48, 0x89, 0xce, 0x4c, 0x89, 0xc2, 0x4d, 0x89, 0xca,
+		 0x4c, 0x8b, 0x44, 0x24, 0x08, 0x4c, 0x8b, 0x4c, 0x24, 0x10,
+		 0x4c, 0x89, 0x5c, 0x24, 0x08, 0x0f, 0x05}},
 };
 
 static size_t from_parts(const uint8_t *in, size_t size, uint8_t *text)
@@ -101,7 +107,7 @@ static bool strictly_in(uint64_t x, uint64_t start, uint64_t end)
 
 static void check_target(const struct nb_site *s, uint64_t target)
 {
-	uint64_t after = s->vaddr + 2;
+	uint64_t after = s->vaddr + nb_site_insn_len(s->call);
 
 	if (s->kind == NB_SITE_BRACKET || s->kind == NB_SITE_PRE_ONLY)
 		CHECK(!strictly_in(target, s->vaddr - s->pre_len, s->vaddr));
@@ -139,11 +145,15 @@ static void check_sites(const struct fuzz_image *fi,
 	for (int i = 0; i < nr; i++) {
 		const struct nb_site *s = &sites[i];
 		uint64_t start = s->vaddr - s->pre_len;
-		uint64_t end = s->vaddr + 2 + s->post_len;
+		uint64_t after = s->vaddr + nb_site_insn_len(s->call);
+		uint64_t end = after + s->post_len;
 
-		CHECK(s->vaddr >= TEXT_AT &&
-		      s->vaddr + 2 <= TEXT_AT + fi->im.len);
-		CHECK(!memcmp(fi->text + (s->vaddr - TEXT_AT), "\x0f\x05", 2));
+		CHECK(s->vaddr >= TEXT_AT && after <= TEXT_AT + fi->im.len);
+		if (s->call)
+			CHECK(fi->text[s->vaddr - 5 - TEXT_AT] == 0xe8);
+		else
+			CHECK(!memcmp(fi->text + (s->vaddr - TEXT_AT),
+				      "\x0f\x05", 2));
 		if (s->kind != NB_SITE_BRACKET && s->kind != NB_SITE_PRE_ONLY &&
 		    s->kind != NB_SITE_OUT_OF_LINE)
 			continue;
@@ -155,11 +165,12 @@ static void check_sites(const struct fuzz_image *fi,
 			continue;
 		}
 		CHECK(s->pre_len >= 5 && s->pre_len <= NB_WINDOW_MAX);
-		check_moved(fi, start, s->pre_len);
+		if (!s->call)
+			check_moved(fi, start, s->pre_len);
 		if (s->kind != NB_SITE_BRACKET)
 			continue;
 		CHECK(s->post_len >= 5 && s->post_len <= NB_WINDOW_MAX);
-		check_moved(fi, s->vaddr + 2, s->post_len);
+		check_moved(fi, after, s->post_len);
 	}
 }
 
