@@ -12,6 +12,7 @@
  * keep.  Knows nothing of numabal but the command.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +63,16 @@ static void do_pwrite(void)
 		exit(1);
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void do_signal(void)
+{
+	raise(SIGUSR1);
+}
+
 static const struct subject {
 	const char *name;
 	void (*call)(void);
@@ -71,6 +82,7 @@ static const struct subject {
 	{"read 64 B of /dev/zero", do_read, "1.20"},
 	{"pread 4 KiB, cached", do_pread, "1.10"},
 	{"pwrite 4 KiB, cached", do_pwrite, "1.10"},
+	{"a signal and its handler", do_signal, "+2000"},
 };
 
 #define NR_SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
@@ -101,6 +113,7 @@ static int measure(void)
 	if (zero_fd < 0 || file_fd < 0)
 		return 1;
 	unlink(path);
+	signal(SIGUSR1, on_signal);
 	do_pwrite();
 	for (size_t i = 0; i < NR_SUBJECTS; i++)
 		printf("%.1f ", least(subjects[i].call));

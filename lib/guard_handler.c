@@ -18,23 +18,36 @@
  * returns, the stub goes on.  What a stub calls needs nothing: to an unwinder,
  * entry.S looks like a signal frame that interrupted the site itself.
  *
+ * And each handler is called on the interrupted stack, unless the program has
+ * asked for an alternate one, by mech/sigmove.S.
+ *
  * Owns the program's handlers.  Called by guard_signal.c, and by the kernel.
  */
 #include "guard_signal.h"
 
 #include "guard/patch.h"
 #include "mech/sigframe.h"
+#include "plat/sys.h"
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 
 /* libc's own, which leaves masks alone. */
 #define SIGSETXID 33
+#define FIRST_QUEUED 32 /* the others wait once at most */
+
+/* What the kernel's action has not as the program has set it. */
+enum {
+	NO_SEGV = 1,  /* SIGSEGV in the mask */
+	ON_STACK = 2, /* SA_ONSTACK is ours */
+	DEFERRED = 4, /* it is blocked until its handler is called */
+};
 
 static struct {
 	_Atomic uint64_t handler;
-	_Atomic bool segv; /* SIGSEGV is in the mask */
+	_Atomic uint32_t change;
 } set[NB_NR_SIGNALS + 1];
 
 static void call(uint64_t handler, int sig, siginfo_t *info, void *uc)
@@ -42,18 +55,16 @@ static void call(uint64_t handler, int sig, siginfo_t *info, void *uc)
 	((void (*)(int, siginfo_t *, void *))handler)(sig, info, uc);
 }
 
-/* What the kernel has in the program's place. */
-static void on_signal(int sig, siginfo_t *info, void *uc)
+static void on_other(int sig, siginfo_t *info, void *uc)
 {
-	uint64_t handler = atomic_load(&set[sig].handler);
+	uint32_t change = atomic_load(&set[sig].change);
+	uint64_t bit = NB_SIG_BIT(sig);
 
-	/* Its mask is its own, and the thread's state is its parent's. */
-	if (nb_guard_shared_child()) {
-		call(handler, sig, info, uc);
-		return;
-	}
-	nb_sigchain_handler_begin(uc, atomic_load(&set[sig].segv));
-	call(handler, sig, info, uc);
+	nb_sigchain_handler_begin(uc, change & NO_SEGV);
+	if (change & DEFERRED)
+		nb_syscall6(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&bit, 0,
+			    sizeof(bit), 0, 0);
+	call(atomic_load(&set[sig].handler), sig, info, uc);
 	nb_sigsegv_return(uc);
 }
 
@@ -74,7 +85,6 @@ static bool show_site(ucontext_t *uc)
 	return true;
 }
 
-/* ... and in libc's. */
 static void on_cancel(int sig, siginfo_t *info, void *ucv)
 {
 	uint64_t handler = atomic_load(&set[sig].handler);
@@ -98,9 +108,38 @@ static void on_cancel(int sig, siginfo_t *info, void *uc)
 
 #endif
 
+/* What the kernel has in the program's place. */
+static void on_signal(int sig, siginfo_t *info, void *uc)
+{
+	/* Its mask is its own, and the thread's state is its parent's. */
+	if (sig == SIGSETXID || nb_guard_shared_child())
+		call(atomic_load(&set[sig].handler), sig, info, uc);
+	else if (sig == NB_SIGCANCEL)
+		on_cancel(sig, info, uc);
+	else
+		on_other(sig, info, uc);
+}
+
 static bool is_ours(uint64_t handler)
 {
-	return handler == (uint64_t)on_signal || handler == (uint64_t)on_cancel;
+	return handler == (uint64_t)on_signal ||
+	       handler == (uint64_t)nb_sigmove_entry;
+}
+
+/*
+ * Until a frame has been moved there is little room.  Of a signal that queues
+ * and may interrupt itself there can be any number of frames.
+ */
+static uint32_t wrap_flags(int sig, struct nb_ksigaction *act)
+{
+	if (act->flags & SA_ONSTACK)
+		return 0;
+	act->flags |= SA_ONSTACK;
+	if (sig < FIRST_QUEUED || !(act->flags & SA_NODEFER) ||
+	    act->mask & NB_SIG_BIT(sig))
+		return ON_STACK;
+	act->flags &= ~(uint64_t)SA_NODEFER;
+	return ON_STACK | DEFERRED;
 }
 
 /**
@@ -114,18 +153,22 @@ static bool is_ours(uint64_t handler)
 void nb_handler_wrap(int sig, struct nb_ksigaction *act,
 		     struct nb_handler_was *was)
 {
+	uint32_t change = act->mask & NB_SIG_BIT(SIGSEGV) ? NO_SEGV : 0;
+
 	was->handler = atomic_load(&set[sig].handler);
-	was->segv = atomic_load(&set[sig].segv);
-	atomic_store(&set[sig].segv, act->mask & NB_SIG_BIT(SIGSEGV));
+	was->change = atomic_load(&set[sig].change);
 	act->mask &= ~NB_SIG_BIT(SIGSEGV);
-	if (act->handler == (uint64_t)SIG_DFL ||
-	    act->handler == (uint64_t)SIG_IGN || sig == SIGSETXID)
-		return;
-	/* A program that has got at ours must not make it call itself. */
-	if (!is_ours(act->handler))
-		atomic_store(&set[sig].handler, act->handler);
-	act->handler =
-		sig == NB_SIGCANCEL ? (uint64_t)on_cancel : (uint64_t)on_signal;
+	if (act->handler > (uint64_t)SIG_IGN) {
+		/* A program that has got at ours must not make it call itself.
+		 */
+		if (!is_ours(act->handler))
+			atomic_store(&set[sig].handler, act->handler);
+		nb_sigmove_run = on_signal;
+		change |= wrap_flags(sig, act);
+		act->handler = change & ON_STACK ? (uint64_t)nb_sigmove_entry
+						 : (uint64_t)on_signal;
+	}
+	atomic_store(&set[sig].change, change);
 }
 
 /**
@@ -138,7 +181,14 @@ void nb_handler_wrap(int sig, struct nb_ksigaction *act,
 void nb_handler_undo(int sig, const struct nb_handler_was *was)
 {
 	atomic_store(&set[sig].handler, was->handler);
-	atomic_store(&set[sig].segv, was->segv);
+	atomic_store(&set[sig].change, was->change);
+}
+
+/* Set by us, and be it that the kernel has reset the handler. */
+static bool was_wrapped(const struct nb_ksigaction *act)
+{
+	return is_ours(act->handler) || (act->handler == (uint64_t)SIG_DFL &&
+					 act->flags & (uint32_t)SA_RESETHAND);
 }
 
 /**
@@ -152,11 +202,17 @@ void nb_handler_undo(int sig, const struct nb_handler_was *was)
 void nb_handler_view(int sig, struct nb_ksigaction *old,
 		     const struct nb_handler_was *was)
 {
+	uint32_t change = was ? was->change : atomic_load(&set[sig].change);
+
+	if (change & NO_SEGV)
+		old->mask |= NB_SIG_BIT(SIGSEGV);
+	if (change & ON_STACK && was_wrapped(old))
+		old->flags &= ~(uint64_t)SA_ONSTACK;
+	if (change & DEFERRED && was_wrapped(old))
+		old->flags |= SA_NODEFER;
 	if (is_ours(old->handler))
 		old->handler =
 			was ? was->handler : atomic_load(&set[sig].handler);
-	if (was ? was->segv : atomic_load(&set[sig].segv))
-		old->mask |= NB_SIG_BIT(SIGSEGV);
 }
 
 /**
@@ -168,5 +224,5 @@ void nb_handler_view(int sig, struct nb_ksigaction *old,
  */
 bool nb_handler_known(int sig)
 {
-	return atomic_load(&set[sig].handler) || atomic_load(&set[sig].segv);
+	return atomic_load(&set[sig].handler) || atomic_load(&set[sig].change);
 }

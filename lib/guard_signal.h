@@ -35,7 +35,7 @@ void nb_signal_vfork_end(const struct nb_exec_signals *save);
 #define NB_SIGCANCEL 32 /* of pthread_cancel(3) */
 struct nb_handler_was {
 	uint64_t handler;
-	bool segv;
+	uint32_t change;
 };
 void nb_handler_wrap(int sig, struct nb_ksigaction *act,
 		     struct nb_handler_was *was);

@@ -12,7 +12,7 @@ LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
 
 LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c protect.c arm.c \
 	hint_fault.c fault_ring.c migrate.c affinity.c altstack.c sigframe.c \
-	sigmask.c sigchain.c)
+	sigmove.S sigmask.c sigchain.c)
 
 LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c \
 	bridge.c shape.c site.c site_name.c \

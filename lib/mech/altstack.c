@@ -34,7 +34,7 @@
 #define KERNEL_MIN 2048UL /* MINSIGSTKSZ of <signal.h> may be a call */
 #define STACK_BYTES (256 * 1024UL)
 #define SPARE_BYTES (64 * 1024UL) /* besides frames */
-#define FRAMES 4		  /* nested in each other */
+#define FRAMES 8		  /* nested in each other */
 #define OUR_CODE_BYTES (8 * 1024UL)
 #define GUARD_BYTES 4096UL
 /* A mapping holds this many: there are fewer mappings than slots. */
@@ -47,9 +47,10 @@ struct alt {
 	uint32_t flags;
 };
 
-static struct alt *alts;		       /* NB_MAX_SLOTS of them */
-static uint64_t stack_bytes;		       /* of each */
-static uint64_t small;			       /* what is smaller is not used */
+static struct alt *alts;     /* NB_MAX_SLOTS of them */
+static uint64_t stack_bytes; /* of each */
+static uint64_t small;	     /* what is smaller is not used */
+static uint64_t small_auto;  /* ... with SS_AUTODISARM: one may stay there */
 static _Atomic uint64_t first_base, last_base; /* all are between */
 
 static long sigaltstack_raw(const stack_t *ss, stack_t *old)
@@ -70,7 +71,8 @@ int nb_altstack_init(uint64_t min_frame)
 	if (alts)
 		return 0;
 	min_frame = nb_max(min_frame, KERNEL_MIN);
-	small = min_frame + OUR_CODE_BYTES;
+	small = FRAMES * min_frame + OUR_CODE_BYTES;
+	small_auto = min_frame + OUR_CODE_BYTES;
 	stack_bytes = nb_align_up(
 		nb_max(STACK_BYTES, FRAMES * min_frame + SPARE_BYTES),
 		GUARD_BYTES);
@@ -281,7 +283,9 @@ static long change(struct nb_slot *slot, struct alt *a, const stack_t *ss,
 		return err;
 	a->size = 0;
 	note_in_use(slot, (uint64_t)ss->ss_sp, ss->ss_size);
-	if (ss->ss_size < small && !use_ours(slot))
+	if (ss->ss_size <
+		    (mode == (unsigned int)ss->ss_flags ? small : small_auto) &&
+	    !use_ours(slot))
 		remember(a, ss);
 	return 0;
 }

@@ -26,6 +26,8 @@
 
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
+void (*nb_sigmove_run)(int sig, siginfo_t *info, void *uc);
+
 /**
  * nb_sigframe_on_alt() - is a stack pointer on the alternate stack?
  * @uc: a signal's context: it tells which alternate stack the thread had.
@@ -147,6 +149,16 @@ __asm__(".pushsection .text,\"ax\",@progbits\n"
 	".size nb_sigframe_copy,.-nb_sigframe_copy\n"
 	".popsection\n");
 
+_Static_assert(
+	offsetof(ucontext_t, uc_stack) == 16 &&
+		offsetof(ucontext_t, uc_mcontext.gregs[REG_R13]) == 80 &&
+		offsetof(ucontext_t, uc_mcontext.gregs[REG_RDI]) == 104 &&
+		offsetof(ucontext_t, uc_mcontext.gregs[REG_RBX]) == 128 &&
+		offsetof(ucontext_t, uc_mcontext.gregs[REG_RDX]) == 136 &&
+		offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]) == 160 &&
+		offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP]) == 168 &&
+		offsetof(ucontext_t, uc_mcontext.fpregs) == 224,
+	"as in sigmove.S");
 _Static_assert(offsetof(struct nb_sigjump, sp) == 8 &&
 		       offsetof(struct nb_sigjump, info) == 16 &&
 		       offsetof(struct nb_sigjump, uc) == 24 &&
@@ -181,6 +193,11 @@ bool nb_sigframe_copy_failed(ucontext_t *uc)
 {
 	uint64_t ip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 
+	if (ip >= (uint64_t)nb_sigmove_entry &&
+	    ip < (uint64_t)nb_sigmove_commit) {
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)nb_sigmove_fault;
+		return true;
+	}
 	if (ip < (uint64_t)nb_sigframe_copy ||
 	    ip >= (uint64_t)nb_sigframe_copy_end)
 		return false;
@@ -264,6 +281,19 @@ bool nb_sigframe_move(struct nb_sigjump *jump, siginfo_t *info, ucontext_t *uc)
 }
 
 #else
+
+/**
+ * nb_sigmove_entry() - the kernel's handler of other signals
+ * @sig: which.
+ * @info: as the kernel passed it.
+ * @uc: the interrupted context.
+ *
+ * Context: signal handler.
+ */
+void nb_sigmove_entry(int sig, siginfo_t *info, void *uc)
+{
+	nb_sigmove_run(sig, info, uc);
+}
 
 uint64_t nb_sigframe_sp(const ucontext_t *uc)
 {

@@ -34,6 +34,17 @@ bool nb_sigsegv_handle(int sig, siginfo_t *info, void *uc,
 		       struct nb_sigjump *jump);
 void nb_sigsegv_return(ucontext_t *uc);
 
+/*
+ * sigmove.S: the kernel's handler of other signals, for what the program wants
+ * on the interrupted stack.  Goes on in nb_sigmove_run, on the frame where it
+ * belongs, or where the kernel has put it.
+ */
+void nb_sigmove_entry(int sig, siginfo_t *info, void *uc);
+extern const char nb_sigmove_commit[], nb_sigmove_fault[];
+extern void (*nb_sigmove_run)(int sig, siginfo_t *info, void *uc)
+	__attribute__((visibility("hidden")));
+void nb_sigmove_no_room(ucontext_t *uc); /* sigmask.c: it could not */
+
 bool nb_sigframe_on_alt(const ucontext_t *uc, uint64_t sp);
 uint64_t nb_sigframe_sp(const ucontext_t *uc);
 void nb_sigframe_stay(struct nb_sigjump *jump, siginfo_t *info, ucontext_t *uc);

@@ -290,3 +290,27 @@ void nb_sigsegv_return(ucontext_t *uc)
 		set_in_frame(uc, false);
 	nb_sigchain_block(segv);
 }
+
+/**
+ * nb_sigmove_no_room() - the interrupted stack has no room for a frame
+ * @uc: the context that it would have had.
+ *
+ * The signal is lost, and there is a SIGSEGV as the kernel raises it then.
+ *
+ * Context: signal handler, with the handler's mask; @uc goes on next.
+ */
+void nb_sigmove_no_room(ucontext_t *uc)
+{
+	uint64_t segv = NB_SIG_BIT(SIGSEGV);
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.si_signo = SIGSEGV;
+	info.si_code = SI_KERNEL;
+	/* Not before it is where it was interrupted. */
+	set_in_frame(uc, false);
+	nb_syscall6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&segv, 0, sizeof(segv),
+		    0, 0);
+	nb_syscall6(SYS_rt_tgsigqueueinfo, nb_sys_getpid(), nb_sys_gettid(),
+		    SIGSEGV, (long)&info, 0, 0);
+}

@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Fibers of Boost.Context on stacks from the heap. Not with "storm": a signal
-# that comes in the moment in which a stack nobody has seen yet is armed under a
-# running fiber finds no room for its frame there.
+# Fibers of Boost.Context on stacks from the heap, and once more while signals are
+# handled on them.
 # packages: libboost-context1.74.0 libboost-context1.74-dev g++
 # tier: bracket
 # min-faults: 20
@@ -16,3 +15,4 @@ type -P g++ > /dev/null || { echo "no g++" && exit 77; }
 	{ echo "no Boost.Context" && exit 77; }
 g++ -O1 -std=c++17 -pthread -o prog "${0%/*}/../prog_fiber.cc" -lboost_context
 $NB_RUN ./prog
+$NB_RUN ./prog storm
