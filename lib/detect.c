@@ -17,6 +17,7 @@
 #include "detect.h"
 
 #include "config.h"
+#include "plat/log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -343,24 +344,32 @@ struct nb_verdict nb_detect_env(char *const *env)
 }
 
 /**
- * nb_tracer_pid() - who traces this process?
+ * nb_tracer_pid() - who traces a process?
  * @sys: the kernel
+ * @pid: the process; 0: this one
  *
  * A debugger stops at each hint fault and reads memory that is armed.
  *
  * Context: any thread; one small file of /proc.
  * Return: process id of the tracer; 0: nobody; -errno: not told.
  */
-int nb_tracer_pid(const struct nb_sys *sys)
+int nb_tracer_pid(const struct nb_sys *sys, pid_t pid)
 {
 	static const char field[] = "\nTracerPid:";
 	char buf[512];
 	const char *s, *end;
-	uint64_t pid;
+	struct nb_text path;
+	uint64_t tracer;
+	char name[32];
 	long n;
 
+	nb_text_init(&path, name, sizeof(name));
+	if (pid)
+		nb_text_add(&path, "/proc/%d/status", pid);
+	else
+		nb_text_add(&path, "/proc/self/status");
 	/* The field is among the first ten. */
-	n = sys->read_file("/proc/self/status", buf, sizeof(buf));
+	n = sys->read_file(name, buf, sizeof(buf));
 	if (n < 0)
 		return (int)n;
 	s = strstr(buf, field);
@@ -368,5 +377,5 @@ int nb_tracer_pid(const struct nb_sys *sys)
 		return -ENOENT;
 	s += sizeof(field) - 1;
 	s += strspn(s, " \t");
-	return nb_parse_u64(s, &end, &pid) ? -ENOENT : (int)pid;
+	return nb_parse_u64(s, &end, &tracer) ? -ENOENT : (int)tracer;
 }

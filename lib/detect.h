@@ -27,7 +27,7 @@ struct nb_verdict nb_detect_module(const char *path, char *const *env);
 struct nb_verdict nb_detect_program(const char *path);
 struct nb_verdict nb_detect_env(char *const *env);
 struct nb_verdict nb_detect_anon_exec(void);
-int nb_tracer_pid(const struct nb_sys *sys);
+int nb_tracer_pid(const struct nb_sys *sys, pid_t pid);
 extern const char nb_why_sanitizer[];
 
 /* detect_elf.c: by what is in the file */

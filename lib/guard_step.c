@@ -5,7 +5,8 @@
  *
  * Before the call: io_uring (its requests read and write memory long after),
  * seccomp (what we need may be refused from then on, also to the SIGSEGV
- * handler), being traced from within, system calls handed to a handler.
+ * handler), being traced from within, system calls handed to a handler, memory
+ * shared with other processes by process_vm_readv(2).
  * After it, if it succeeded: devices that keep using memory, userfaultfd.
  * The first use of what was opened comes after our answer, so that is in time.
  *
@@ -15,6 +16,7 @@
  *
  * Owns nothing; called by the guard with vector state saved.
  */
+#include "detect.h"
 #include "guard_hooks.h"
 #include "guard_mm.h"
 #include "guard_task.h"
@@ -245,21 +247,44 @@ static void prctl_enter(const struct nb_regs *r)
 			no_cycles();
 		break;
 #endif
+#ifdef PR_SET_PTRACER
+	case PR_SET_PTRACER:
+		if (r->arg[1] && is_own_process())
+			nb_standdown("the program lets others read its memory");
+		break;
+#endif
 	case PR_SET_MM:
 		nb_standdown("the program changes its memory layout");
 		break;
 	}
 }
 
+/*
+ * Programs whose processes copy out of each other's memory do so both ways, and
+ * what is armed is not there for the other one.  A debugger is no such program:
+ * it traces what it reads.
+ */
+static void peer_copy_enter(pid_t pid)
+{
+	int tracer = nb_tracer_pid(nb.sys, pid);
+
+	if (tracer < 0 || (tracer && nb_thread_exists(tracer)))
+		return;
+	if (is_own_process())
+		nb_standdown("the program copies other processes' memory");
+}
+
 /* process_vm_readv(2) of ourselves: the "remote" side is ours as well. */
-static void self_copy_enter(struct nb_call *call, const struct nb_regs *r)
+static void copy_enter(struct nb_call *call, const struct nb_regs *r)
 {
 	uint64_t at = r->arg[3], nr = r->arg[4];
 	pid_t pid = (pid_t)r->arg[0];
 	struct iovec iov;
 
-	if (pid != atomic_load(&nb.pid) && !nb_thread_exists(pid))
+	if (pid != atomic_load(&nb.pid) && !nb_thread_exists(pid)) {
+		peer_copy_enter(pid);
 		return;
+	}
 	for (uint64_t i = 0; i < nr && i < UIO_MAXIOV; i++) {
 		if (nb_guard_copy(&iov, (const void *)(at + i * sizeof(iov)),
 				  sizeof(iov)))
@@ -299,7 +324,7 @@ static void step_enter(struct nb_call *call, struct nb_regs *r)
 		break;
 	case SYS_process_vm_readv:
 	case SYS_process_vm_writev:
-		self_copy_enter(call, r);
+		copy_enter(call, r);
 		break;
 	case SYS_io_submit:
 		submit_enter(r->arg[1], r->arg[2]);

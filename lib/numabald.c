@@ -142,7 +142,7 @@ static bool may_scan(void)
 static bool traced(void)
 {
 	static const char why[] = "it is being traced";
-	bool is = !nb.cfg.trace && nb_tracer_pid(nb.sys) > 0;
+	bool is = !nb.cfg.trace && nb_tracer_pid(nb.sys, 0) > 0;
 	struct nb_sigstate ss;
 	int err;
 

@@ -273,13 +273,16 @@ static bool traced(void)
 	char c;
 
 	CHECK(!pipe(ready) && !pipe(until));
-	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
 	pid = fork();
 	if (!pid) {
 		close(until[1]);
 		_exit(trace(getppid(), ready[1], until[0]));
 	}
-	CHECK(read(ready[0], &c, 1) == 1);
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1) {
+		puts("absent: leave to trace the parent");
+		return true;
+	}
 	CHECK(wait_open(p, BUF_BYTES));
 	close(until[1]);
 	CHECK(child_ok(pid));

@@ -63,6 +63,11 @@ row $off GPU dri
 row $off "be traced" traceme
 row $off "handles its system calls" user-dispatch
 row $off "shares its memory with a process" shared-process
+row $off "copies other processes' memory" vm-peer
+row $off "lets others read its memory" ptracer
+row running "" outside
+row running "" mdwe
+row running "" landlock
 row running "makes code at run time" anon-exec
 
 # Libraries that are loaded later, by their names.

@@ -335,14 +335,14 @@ static void tracers(void **state)
 
 	(void)state;
 	status = "Name:\tx\nTgid:\t7\nTracerPid:\t0\nUid:\t0\n";
-	assert_int_equal(nb_tracer_pid(&sys), 0);
+	assert_int_equal(nb_tracer_pid(&sys, 0), 0);
 	status = "Name:\tx\nTgid:\t7\nTracerPid:\t4711\nUid:\t0\n";
-	assert_int_equal(nb_tracer_pid(&sys), 4711);
+	assert_int_equal(nb_tracer_pid(&sys, 0), 4711);
 	status = "Name:\tTracerPid:\t4711\n";
-	assert_int_equal(nb_tracer_pid(&sys), -ENOENT);
+	assert_int_equal(nb_tracer_pid(&sys, 0), -ENOENT);
 	status = NULL;
-	assert_int_equal(nb_tracer_pid(&sys), -EACCES);
-	assert_true(nb_tracer_pid(&nb_sys_linux) >= 0);
+	assert_int_equal(nb_tracer_pid(&sys, 0), -EACCES);
+	assert_true(nb_tracer_pid(&nb_sys_linux, 0) >= 0);
 }
 
 /* ---- the tier ------------------------------------------------------------ */

@@ -9,6 +9,7 @@
 #include "guard_test.h"
 
 #include <stdio.h>
+#include <sys/wait.h>
 
 struct numabal nb;
 
@@ -66,6 +67,7 @@ static int fresh(void **state)
 	stood_down = NULL;
 	nr_nevers = nr_copies = nr_published = 0;
 	atomic_store(&nb.pid, getpid());
+	nb.sys = &nb_sys_linux;
 	return 0;
 }
 
@@ -291,10 +293,60 @@ static void copying_from_ourselves(void **state)
 	assert_int_equal(nr_published, 2);
 	assert_int_equal(published[1].start, ARG(a + 6));
 	assert_int_equal(published[1].end, ARG(a + 8));
-	t.r.arg[0] = (uint64_t)getppid();
-	call_enter(&t, &nb_guard_step, SYS_process_vm_readv);
-	assert_int_equal(nr_published, 2);
 	assert_null(stood_down);
+}
+
+static void copying_from_others(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		fresh(NULL);
+		/* nobody */
+		t.r.arg[0] = 1 << 30;
+		call_enter(&t, &nb_guard_step,
+			   i ? SYS_process_vm_writev : SYS_process_vm_readv);
+		assert_null(stood_down);
+		t.r.arg[0] = (uint64_t)getppid();
+		call_enter(&t, &nb_guard_step,
+			   i ? SYS_process_vm_writev : SYS_process_vm_readv);
+		assert_non_null(stood_down);
+		assert_int_equal(nr_published, 0);
+	}
+}
+
+/* A debugger's way. */
+static void copying_from_who_is_traced(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	fresh(NULL);
+	t.r.arg[0] = (uint64_t)pid;
+	call_enter(&t, &nb_guard_step, SYS_process_vm_readv);
+	assert_null(stood_down);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+}
+
+static void readers_are_let_in(void **state)
+{
+	(void)state;
+	fresh(NULL);
+	t.r.arg[0] = PR_SET_PTRACER;
+	t.r.arg[1] = 0;
+	call_enter(&t, &nb_guard_step, SYS_prctl);
+	assert_null(stood_down);
+	t.r.arg[1] = PR_SET_PTRACER_ANY;
+	call_enter(&t, &nb_guard_step, SYS_prctl);
+	assert_non_null(stood_down);
 }
 
 int main(void)
@@ -304,6 +356,9 @@ int main(void)
 		cmocka_unit_test_setup(filters, fresh),
 		cmocka_unit_test_setup(tracing, fresh),
 		cmocka_unit_test_setup(a_child_in_our_memory, fresh),
+		cmocka_unit_test_setup(copying_from_others, fresh),
+		cmocka_unit_test_setup(copying_from_who_is_traced, fresh),
+		cmocka_unit_test_setup(readers_are_let_in, fresh),
 		cmocka_unit_test_setup(userfaultfd, fresh),
 		cmocka_unit_test_setup(devices_are_noticed, fresh),
 		cmocka_unit_test_setup(opening_is_cheap, fresh),
