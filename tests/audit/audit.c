@@ -4,42 +4,53 @@
  * from?  Follows it with ptrace(2), looks at each call's instruction, and
  * tells of those that no guard is around.
  *
- *	audit COMMAND...
+ *	audit [-o FILE] COMMAND...
  *
  * Guarded is a call whose instruction has a jump to a stub before it, or that
  * is made in a stub.  Allowed without are calls of numabal itself, calls that
  * hand over no memory and that nobody needs to know of, and sigreturn.  What a
  * process does before its first guarded call is the loader's and not judged.
  *
+ * A filter for system calls has only those stop that are to be judged.
+ *
  * Prints "guarded N", and for each call that is not "unguarded FILE+OFFSET NR";
- * exit status 1 if there are such.
+ * exit status 1 if there are such.  With -o that is added to FILE instead, and
+ * this process becomes the command: who has started it sees nothing else.
  */
 #define _GNU_SOURCE
 #include "../../lib/guard/syscall.h"
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_TASKS 4096
+#define NR_TASKS 65536
+#define NR_JUDGED 512 /* system calls; what is newer stops always */
 #define WINDOW 24
 #define JUMP 5
 
 enum where { GUARDED, OURS, UNGUARDED };
 
-/* What is known of each task: its process runs guarded. */
-static struct {
-	pid_t pid;
-	int on;
-} tasks[MAX_TASKS];
+/* Of a process: it runs guarded; of its other threads: whose they are. */
+struct task {
+	pid_t pid, group;
+	int on, is_new; /* nothing of it is its parent's any more */
+};
+
+static struct task tasks[NR_TASKS];
 
 /* The verdicts on instructions of this process image. */
 #define NR_SEEN 8192
@@ -50,22 +61,9 @@ static struct {
 } seen[NR_SEEN];
 
 static unsigned long guarded, unguarded;
+static FILE *report;
 
-static int *state_of(pid_t pid)
-{
-	for (int i = 0; i < MAX_TASKS; i++) {
-		if (tasks[i].pid == pid)
-			return &tasks[i].on;
-		if (tasks[i].pid)
-			continue;
-		tasks[i].pid = pid;
-		return &tasks[i].on;
-	}
-	fprintf(stderr, "too many processes\n");
-	exit(2);
-}
-
-/* The process of a thread. */
+/* The process of a thread, by /proc. */
 static pid_t group_of(pid_t tid)
 {
 	char path[64], line[256];
@@ -73,13 +71,43 @@ static pid_t group_of(pid_t tid)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	f = fopen(path, "r");
+	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f))
 		if (sscanf(line, "Tgid: %d", &tgid) == 1)
 			break;
 	if (f)
 		fclose(f);
 	return tgid;
+}
+
+static struct task *task_of(pid_t tid)
+{
+	for (unsigned int i = 0; i < NR_TASKS; i++) {
+		struct task *t = &tasks[((unsigned int)tid + i) % NR_TASKS];
+
+		if (t->pid == tid)
+			return t;
+		if (t->pid)
+			continue;
+		*t = (struct task){tid, group_of(tid), 0, 0};
+		return t;
+	}
+	exit(2);
+}
+
+static struct task *process_of(pid_t tid)
+{
+	struct task *t = task_of(tid);
+
+	return t->group == tid ? t : task_of(t->group);
+}
+
+/* Its number may be given again; the entry stays, for those behind it. */
+static void ended(pid_t tid)
+{
+	task_of(tid)->group = tid;
+	task_of(tid)->on = 0;
+	task_of(tid)->is_new = 0;
 }
 
 /* What is mapped at @addr; @off: from its file's start. */
@@ -110,17 +138,29 @@ static void name_of(pid_t pid, uint64_t addr, char *name, size_t size,
 		fclose(f);
 }
 
+static int read_code(pid_t pid, uint64_t from, void *to, size_t n)
+{
+	struct iovec l = {to, n}, r = {(void *)from, n};
+
+	return process_vm_readv(pid, &l, 1, &r, 1, 0) == (ssize_t)n;
+}
+
 /* Kernels may leave out the name that numabal gives them. */
 static int is_stubs(const char *name)
 {
 	return !*name || !strcmp(name, "[anon:numabal stubs]");
 }
 
-static int read_code(pid_t pid, uint64_t from, void *to, size_t n)
+/* In code without a name: is the call behind one of the guard's? */
+static int in_stub(pid_t pid, uint64_t site)
 {
-	struct iovec l = {to, n}, r = {(void *)from, n};
+	/* call *x(%rip); lea 128(%rsp), %rsp */
+	static const uint8_t want[] = {0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0};
+	uint8_t code[6 + sizeof(want)];
 
-	return process_vm_readv(pid, &l, 1, &r, 1, 0) == (ssize_t)n;
+	return read_code(pid, site - sizeof(code), code, sizeof(code)) &&
+	       code[0] == 0xff && code[1] == 0x15 &&
+	       !memcmp(code + 6, want, sizeof(want));
 }
 
 /* Is there a jump to a stub that ends, with what fills up, before @site? */
@@ -158,7 +198,7 @@ static enum where judge(pid_t pid, uint64_t ip)
 	if (has_jump(pid, ip - 2))
 		return GUARDED;
 	name_of(pid, ip, name, sizeof(name), &off);
-	if (is_stubs(name))
+	if (is_stubs(name) && in_stub(pid, ip - 2))
 		return GUARDED;
 	base = strrchr(name, '/');
 	return base && !strncmp(base + 1, "libnumabal", 10) ? OURS : UNGUARDED;
@@ -181,93 +221,205 @@ static enum where where_is(pid_t pid, uint64_t ip)
 static void on_call(pid_t tid)
 {
 	struct __ptrace_syscall_info si;
+	struct task *t = process_of(tid);
 	enum where w;
 	char name[4096];
 	uint64_t off;
-	pid_t pid;
-	int *on;
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(si), &si) <= 0 ||
-	    si.op != PTRACE_SYSCALL_INFO_ENTRY)
+	    si.op != PTRACE_SYSCALL_INFO_SECCOMP)
 		return;
-	pid = group_of(tid);
-	on = state_of(pid);
-	w = where_is(pid, si.instruction_pointer);
+	w = where_is(t->pid, si.instruction_pointer);
 	if (w == GUARDED) {
-		*on = 1;
+		t->on = 1;
 		guarded++;
 	}
-	if (w != UNGUARDED || !*on || si.entry.nr == SYS_rt_sigreturn ||
-	    nb_sysclass_is_plain(si.entry.nr))
+	if (w != UNGUARDED || !t->on)
 		return;
 	unguarded++;
-	name_of(pid, si.instruction_pointer - 2, name, sizeof(name), &off);
-	printf("unguarded %s+%lx %lu\n", name, (unsigned long)off,
-	       (unsigned long)si.entry.nr);
+	name_of(t->pid, si.instruction_pointer - 2, name, sizeof(name), &off);
+	fprintf(report, "unguarded %s+%lx %lu\n", name, (unsigned long)off,
+		(unsigned long)si.seccomp.nr);
 }
 
+/* Another program: nothing is known of it. */
 static void forget(pid_t pid)
 {
 	for (int i = 0; i < NR_SEEN; i++)
 		if (seen[i].pid == pid)
 			seen[i].pid = 0;
-	*state_of(pid) = 0;
+	ended(pid);
+	task_of(pid)->is_new = 1;
 }
 
-/* A forked child is guarded as its parent is. */
-static void inherit(pid_t tid)
+/* A forked child is guarded as its parent is; a thread is nobody yet. */
+static void inherit(pid_t tid, int event)
 {
 	unsigned long child = 0;
+	struct task *t;
 
 	ptrace(PTRACE_GETEVENTMSG, tid, 0, &child);
-	if (child)
-		*state_of((pid_t)child) = *state_of(group_of(tid));
+	if (!child)
+		return;
+	t = task_of((pid_t)child);
+	if (t->is_new) /* the child was quicker */
+		return;
+	t->group = group_of((pid_t)child);
+	if (event != PTRACE_EVENT_CLONE || t->group == (pid_t)child)
+		t->on = process_of(tid)->on;
 }
 
-/* One stop of a task; the signal that it is to get. */
-static int on_stop(pid_t tid, int status)
+/* A stop of a task; lets it go on. */
+static void on_stop(pid_t tid, int status)
 {
 	int sig = WSTOPSIG(status), event = status >> 16;
 
-	if (sig == (SIGTRAP | 0x80)) {
+	switch (event) {
+	case PTRACE_EVENT_SECCOMP:
 		on_call(tid);
-		return 0;
-	}
-	if (event == PTRACE_EVENT_EXEC)
+		break;
+	case PTRACE_EVENT_EXEC:
 		forget(tid);
-	else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK)
-		inherit(tid);
-	return event || sig == SIGSTOP ? 0 : sig;
+		break;
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		inherit(tid, event);
+		break;
+	case PTRACE_EVENT_STOP:
+		if (sig != SIGTRAP) { /* stopped by a signal: it stays so */
+			ptrace(PTRACE_LISTEN, tid, 0, 0);
+			return;
+		}
+	}
+	ptrace(PTRACE_CONT, tid, 0, (long)(event ? 0 : sig));
+}
+
+/* Stop at all calls that hand over memory, or that a guard wants to know of. */
+static int filter(void)
+{
+	static struct sock_filter code[2 * NR_JUDGED + 2];
+	struct sock_fprog prog = {.filter = code};
+	unsigned short n = 0;
+
+	code[n++] = (struct sock_filter)BPF_STMT(
+		BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	for (unsigned int nr = 0; nr < NR_JUDGED; nr++) {
+		if (!nb_sysclass_is_plain(nr) && nr != SYS_rt_sigreturn)
+			continue;
+		code[n++] = (struct sock_filter)BPF_JUMP(
+			BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1);
+		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+							 SECCOMP_RET_ALLOW);
+	}
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+						 SECCOMP_RET_TRACE);
+	prog.len = n;
+	if (!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		return 0;
+	/* Not privileged: then it gives up that its programs are. */
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+}
+
+/* The command's own process, when somebody follows it. */
+static int be_command(int go, char **command)
+{
+	char c;
+
+	if (read(go, &c, 1) != 1 || filter()) {
+		fprintf(stderr, "it cannot be followed\n");
+		return 126;
+	}
+	close(go);
+	execvp(command[0], command);
+	perror(command[0]);
+	return 127;
+}
+
+static int follow(pid_t first, int go)
+{
+	const long opts = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEEXEC |
+			  PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			  PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+	int status, code = 0;
+	pid_t tid;
+
+	if (ptrace(PTRACE_SEIZE, first, 0, opts) || write(go, "", 1) != 1)
+		return 126;
+	close(go);
+	while ((tid = waitpid(-1, &status, __WALL)) > 0) {
+		if (WIFSTOPPED(status)) {
+			on_stop(tid, status);
+			continue;
+		}
+		ended(tid);
+		if (tid == first)
+			code = WIFEXITED(status) ? WEXITSTATUS(status) : 126;
+	}
+	fprintf(report, "guarded %lu\n", guarded);
+	return code;
+}
+
+/* Nobody's child, with nothing open that somebody may wait for. */
+static void follow_aside(pid_t first, int go, const char *to)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd = open(to, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+
+	setsid();
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	for (int i = 3; i < 1024; i++)
+		if (i != go && i != fd)
+			close(i);
+	report = open_memstream(&text, &len);
+	if (fd < 0 || !report)
+		_exit(2);
+	follow(first, go);
+	fclose(report);
+	_exit(write(fd, text, len) != (ssize_t)len);
+}
+
+/* In a process that is about to be the command. */
+static int audit_aside(const char *to, char **command)
+{
+	pid_t first = getpid(), child;
+	int go[2];
+
+	if (pipe2(go, O_CLOEXEC))
+		return 2;
+	child = fork();
+	if (!child) {
+		if (!fork())
+			follow_aside(first, go[1], to);
+		_exit(0);
+	}
+	waitpid(child, NULL, 0);
+	close(go[1]);
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+	return be_command(go[0], command);
 }
 
 int main(int argc, char **argv)
 {
-	const long opts = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC |
-			  PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-			  PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
-	int status, code = 0;
-	pid_t first, tid;
+	int go[2], code;
+	pid_t first;
 
-	if (argc < 2)
+	if (argc > 3 && !strcmp(argv[1], "-o"))
+		return audit_aside(argv[2], argv + 3);
+	if (argc < 2 || pipe2(go, O_CLOEXEC))
 		return 2;
+	report = stdout;
 	first = fork();
 	if (!first) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		execvp(argv[1], argv + 1);
-		_exit(127);
+		close(go[1]);
+		_exit(be_command(go[0], argv + 1));
 	}
-	if (waitpid(first, &status, 0) != first ||
-	    ptrace(PTRACE_SETOPTIONS, first, 0, opts))
-		return 2;
-	ptrace(PTRACE_SYSCALL, first, 0, 0);
-	while ((tid = waitpid(-1, &status, __WALL)) > 0) {
-		if (WIFSTOPPED(status))
-			ptrace(PTRACE_SYSCALL, tid, 0, on_stop(tid, status));
-		else if (tid == first)
-			code = WIFEXITED(status) ? WEXITSTATUS(status) : 126;
-	}
-	printf("guarded %lu\n", guarded);
+	close(go[0]);
+	code = follow(first, go[1]);
 	if (code)
 		fprintf(stderr, "the command's status: %d\n", code);
 	return unguarded || code;

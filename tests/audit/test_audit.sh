@@ -13,21 +13,9 @@ audit=$NB_OUT/tests/audit/audit
 [ -x "$audit" ] || skip "no $audit"
 [ "$(uname -m)" = x86_64 ] || skip "code is patched on x86-64 alone"
 "$audit" true > "$tmp/out" 2>&1 || skip "no ptrace: $(tail -n 1 "$tmp/out")"
-known=$PWD/tests/audit/known
+# shellcheck source=tests/audit/unknown.sh
+. tests/audit/unknown.sh
 cd "$tmp" || exit 1
-
-# The module's name, its call's number: addresses differ from build to build.
-unknown()
-{
-	sed -n 's|^unguarded .*/\([^/ ]*\)+[0-9a-f]* \([0-9]*\)$|\1 \2|p
-		s|^unguarded \(\[.*\]\)+[0-9a-f]* \([0-9]*\)$|\1 \2|p
-		/^unguarded/!d' "$tmp/out" | sort | uniq -c |
-		while read -r n module nr; do
-			sed 's/#.*//' "$known" | while read -r m k; do
-				[ "$m" = "$module" ] && [ "$k" = "$nr" ] && echo
-			done | grep -q . || echo "$module call $nr, $n times"
-		done
-}
 
 look() # COMMAND...
 {
@@ -36,8 +24,8 @@ look() # COMMAND...
 	type -P "$1" > /dev/null || { echo "no $1"; return; }
 	timeout -k 5 240 "$audit" env NUMABAL_FORCE=1 LD_PRELOAD="$preload" \
 		"$@" < /dev/null > "$tmp/out" 2> "$tmp/err"
-	n=$(sed -n 's/^guarded //p' "$tmp/out")
-	what=$(unknown)
+	n=$(guarded "$tmp/out")
+	what=$(unknown "$tmp/out")
 	echo "$1: ${n:-0} guarded, $(grep -c ^unguarded "$tmp/out") not"
 	[ -z "$what" ] || fail "$*: $what"
 	[ "${n:-0}" -gt 0 ] || fail "$*: nothing was guarded: $(cat "$tmp/err")"

@@ -158,6 +158,8 @@ int main(void)
 	pthread_t t[NR_THREADS];
 
 	say_whose_malloc();
+	/* glibc's own, if it is not used: its first call is for one thread. */
+	malloc_trim(0);
 	for (int i = 0; i < NR_SHARED; i++)
 		pthread_mutex_init(&shared[i].mutex, NULL);
 	for (int round = 0; round < 3; round++) {

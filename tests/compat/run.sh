@@ -19,63 +19,13 @@
 
 set -u
 
-cd "$(dirname "$0")/../.." || exit 1
-here=$PWD/tests/compat
-out=${NB_OUT:-$PWD/build}
-logs=$PWD/build/test-logs/compat
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export LC_ALL=C TZ=UTC
+# shellcheck source=tests/compat/case.sh
+. "$(dirname "$0")/case.sh"
 passed=0 failed=0 skipped=0 failures=()
-
-# Cases that run programs as another user must get at everything.
-umask 022
-chmod 755 "$work"
-mkdir -p "$logs" "$work/bin"
-cp -r "$here"/* "$work/"
-cp "$out"/numabal "$out"/libnumabal{-preload.so,.so.0} "$work/bin/" || exit 1
-
-header() # FILE KEY DEFAULT
-{
-	local v
-
-	v=$(sed -n "s/^# $2: *//p" "$1" | head -n 1)
-	echo "${v:-$3}"
-}
-
-run_words() # CHUNK_KB STATS_FOLDER: what NB_RUN is
-{
-	local o
-
-	printf '%s run' "$work/bin/numabal"
-	for o in force=1 scan_delay_ms=0 scan_period_min_ms=1 \
-		scan_period_max_ms=1 min_rss_mb=0 min_region_kb=4 \
-		chunk_kb="$1" max_overhead_pct=100 stats="$2/%p.json"; do
-		printf ' -o %s' "$o"
-	done
-	printf ' --'
-}
 
 seconds_since() # EPOCHREALTIME
 {
 	awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'
-}
-
-once() # NAME KIND NB_RUN: sets rc and took
-{
-	local name=$1 kind=$2 words=$3 start=$EPOCHREALTIME dir
-
-	dir=$work/$name/$kind
-	mkdir -p "$dir"
-	chmod 1777 "$dir"
-	(
-		cd "$dir" || exit 1
-		NB_RUN=$words HOME=$dir exec python3 "$here/contain.py" \
-			"$(header "$here/cases/$name.sh" timeout 60)" \
-			bash "$work/cases/$name.sh"
-	) > "$logs/$name.$kind.out" 2> "$logs/$name.$kind.err" < /dev/null
-	rc=$?
-	took=$(seconds_since "$start")
 }
 
 version_of() # CASE_FILE: of the first package that it names
@@ -94,22 +44,25 @@ row() # NAME VERSION TIER PROCESSES FAULTS HOLES PLAIN BALANCED VERDICT
 run_case() # NAME
 {
 	local name=$1 file=$here/cases/$1.sh stats=$work/$1/stats verdict=passed
-	local want plain_rc plain_took figures wrong version
+	local want plain_rc plain_took took figures wrong version start
 
 	want=$(header "$file" tier bracket)
 	version=$(version_of "$file")
 	mkdir -p "$stats"
 	chmod 1777 "$stats"
+	start=$EPOCHREALTIME
 	once "$name" plain ""
-	plain_rc=$rc plain_took=$took
+	plain_rc=$rc plain_took=$(seconds_since "$start")
 	if [ "$plain_rc" = 77 ]; then
 		skipped=$((skipped + 1))
 		row "$name" "$version" - - - - - - "skipped: $(tail -qn 1 \
 			"$logs/$name".plain.{out,err} | tail -n 1)"
 		return
 	fi
+	start=$EPOCHREALTIME
 	once "$name" balanced \
 		"$(run_words "$(header "$file" chunk 4)" "$stats")"
+	took=$(seconds_since "$start")
 	rm -rf "$logs/$name.stats"
 	cp -r "$stats" "$logs/$name.stats"
 	mapfile -t figures < <(python3 "$here/figures.py" "$stats" "$want" \

@@ -3,6 +3,7 @@
 #
 # gdb: a balanced program is started in it, and another one attached to.
 # packages: gdb gcc
+# audit: no, it traces its programs itself
 # tier: bracket
 # min-faults: 300
 # timeout: 120

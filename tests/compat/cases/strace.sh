@@ -3,6 +3,7 @@
 #
 # strace: attached to a balanced program and detached; a traced program.
 # packages: strace gcc
+# audit: no, it traces its programs itself
 # tier: bracket
 # min-faults: 300
 # timeout: 120
