@@ -13,6 +13,7 @@
 # torture/              one plain program of all its .c files
 # */test_*.sh           run as they are
 # compat/cases/*.sh     real programs, run by compat/run.sh
+# libc/                 other libcs than this machine's, from Debian
 
 names = $(patsubst %.c,$(O)/%,$(sort $(wildcard $(1))))
 helpers = $(patsubst %.c,$(OBJ)/%.o,$(sort $(filter-out \
@@ -87,13 +88,16 @@ compat-deps: ## install the programs that check-compat runs
 	@tools/deps.sh compat
 check-guard: ## the guard at length: torture, mutants, programs, audit, fuzzers
 	+@$(if $(NO_DEPS),:,tools/deps.sh build test compat fuzz)
-	+@STAGES='check-torture check-mutations check-audit check-compat fuzz' \
+	+@STAGES='check-torture check-mutations check-audit check-compat check-libc \
+		fuzz' \
 		MAKE='$(MAKE)' tests/all.sh
 check-torture: all ## every kind of system call, armed, for TORTURE_S=60 s
 	$(run) tests/torture/run.sh
 check-mutations: all ## the same without a defence: it must be noticed
 	+$(run) tests/torture/mutations.sh
-.PHONY: check-guard check-torture check-mutations
+check-libc: all ## other libcs, from Debian: their sites, and how they run
+	$(run) -t 7200 $(call scripts,tests/libc)
+.PHONY: check-guard check-torture check-mutations check-libc
 
 check-audit: all ## no call of check-compat's programs misses the guard
 	$(run) -t 900 tests/audit/test_audit.sh

@@ -9,6 +9,8 @@
 #ifndef ARMED_H
 #define ARMED_H
 
+#include "second_thread.h"
+
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,6 +7,8 @@
  * numabal; run by test_guard_signal.sh.
  */
 #define _GNU_SOURCE
+#include "second_thread.h"
+
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>

@@ -7,6 +7,8 @@
  * numabal; run by test_guard_signal.sh.
  */
 #define _GNU_SOURCE
+#include "second_thread.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
