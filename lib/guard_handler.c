@@ -27,10 +27,12 @@
 
 #include "guard/patch.h"
 #include "mech/sigframe.h"
+#include "plat/lock.h"
 #include "plat/sys.h"
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -49,6 +51,8 @@ static struct {
 	_Atomic uint64_t handler;
 	_Atomic uint32_t change;
 } set[NB_NR_SIGNALS + 1];
+
+static void on_signal(int sig, siginfo_t *info, void *uc);
 
 static void call(uint64_t handler, int sig, siginfo_t *info, void *uc)
 {
@@ -108,9 +112,59 @@ static void on_cancel(int sig, siginfo_t *info, void *uc)
 
 #endif
 
+static uint64_t kernel_handler(uint32_t change)
+{
+	return change & ON_STACK ? (uint64_t)nb_sigmove_entry
+				 : (uint64_t)on_signal;
+}
+
+static long raw_action(int sig, const struct nb_ksigaction *act,
+		       struct nb_ksigaction *old)
+{
+	return nb_syscall6(SYS_rt_sigaction, sig, (long)act, (long)old,
+			   sizeof(act->mask), 0, 0);
+}
+
+/*
+ * It was ignored when we were begun that it has interrupted: it comes again
+ * when we are done, and the mask is the thread's again.
+ */
+static void put_off(int sig, siginfo_t *info, uint64_t mask, ucontext_t *uc)
+{
+	uint64_t bit = NB_SIG_BIT(sig);
+	struct nb_ksigaction now;
+
+	mask |= bit;
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+	nb_syscall6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&bit, 0, sizeof(bit),
+		    0, 0);
+	if (!raw_action(sig, NULL, &now) &&
+	    now.flags & (uint32_t)SA_RESETHAND &&
+	    now.handler == (uint64_t)SIG_DFL) {
+		now.handler = kernel_handler(atomic_load(&set[sig].change));
+		raw_action(sig, &now, NULL);
+	}
+	nb_syscall6(SYS_rt_tgsigqueueinfo, nb_sys_getpid(), nb_sys_gettid(),
+		    sig, (long)info, 0, 0);
+}
+
+static bool interrupted_us(const ucontext_t *uc, uint64_t *mask)
+{
+	if (nb_likely(!nb_signals_held()))
+		return false;
+	memcpy(mask, &uc->uc_sigmask, sizeof(*mask));
+	return *mask & NB_SIG_BIT(SIGSEGV);
+}
+
 /* What the kernel has in the program's place. */
 static void on_signal(int sig, siginfo_t *info, void *uc)
 {
+	uint64_t mask;
+
+	if (nb_unlikely(interrupted_us(uc, &mask))) {
+		put_off(sig, info, mask, uc);
+		return;
+	}
 	/* Its mask is its own, and the thread's state is its parent's. */
 	if (sig == SIGSETXID || nb_guard_shared_child())
 		call(atomic_load(&set[sig].handler), sig, info, uc);

@@ -94,6 +94,19 @@ static void view_action(int sig, struct nb_ksigaction *act,
 		nb_handler_view(sig, act, was);
 }
 
+/* Those that have no handler stay open while ours are not to run: lock.c. */
+static void note_ignored(int sig, uint64_t handler)
+{
+	const uint64_t by_default = NB_SIG_BIT(SIGCHLD) | NB_SIG_BIT(SIGCONT) |
+				    NB_SIG_BIT(SIGURG) | NB_SIG_BIT(SIGWINCH);
+	bool on =
+		handler == (uint64_t)SIG_IGN ||
+		(handler == (uint64_t)SIG_DFL && by_default & NB_SIG_BIT(sig));
+
+	if (nb_signals_set_ignored(NB_SIG_BIT(sig), on))
+		nb_sigchain_renew();
+}
+
 /* An action for the kernel, stripped of SIGSEGV. */
 static long change_action(int sig, const struct nb_ksigaction *act,
 			  struct nb_ksigaction *old)
@@ -105,11 +118,15 @@ static long change_action(int sig, const struct nb_ksigaction *act,
 
 	nb_lock(&action_lock, &ss);
 	nb_handler_wrap(sig, &k, &was);
+	if (act->handler > (uint64_t)SIG_IGN)
+		note_ignored(sig, act->handler);
 	err = raw_action(sig, &k, old);
-	if (err)
+	if (err) {
 		nb_handler_undo(sig, &was);
-	else
+	} else {
+		note_ignored(sig, act->handler);
 		view_action(sig, old, &was);
+	}
 	nb_unlock(&action_lock, &ss);
 	return err;
 }
@@ -136,9 +153,7 @@ static bool is_ours(int sig, const struct nb_ksigaction *act)
 {
 	if (sig < 1 || sig > NB_NR_SIGNALS || !nb_sigchain_installed())
 		return false;
-	if (act && (act->mask & SEGV || act->handler > (uint64_t)SIG_IGN))
-		return true;
-	return sig == SIGSEGV || nb_handler_known(sig);
+	return act || sig == SIGSEGV || nb_handler_known(sig);
 }
 
 static void action_enter(struct nb_call *call, struct nb_regs *r)
@@ -435,8 +450,10 @@ int nb_signal_start(void)
 	for (int sig = 1; sig <= NB_NR_SIGNALS; sig++) {
 		if (sig == SIGSEGV || raw_action(sig, NULL, &act))
 			continue;
-		if (is_ours(sig, &act))
+		if (act.mask & SEGV || act.handler > (uint64_t)SIG_IGN)
 			change_action(sig, &act, &old);
+		else
+			note_ignored(sig, act.handler);
 	}
 	nb_sigchain_every_mask(true);
 	return 0;
@@ -459,8 +476,12 @@ void nb_signal_shared_child(struct nb_regs *r)
 	if (r->rax == SYS_rt_sigaction && sig == SIGSEGV && from)
 		action_set_by = (pid_t)nb_sys_getpid();
 	if (r->rax != SYS_rt_sigaction || r->arg[3] != MASK_BYTES ||
-	    !r->arg[2] || !is_ours(sig, NULL) ||
-	    (from && nb_guard_copy(&act, from, sizeof(act))) ||
+	    (from && nb_guard_copy(&act, from, sizeof(act))))
+		return;
+	/* It may come by our locks. */
+	if (from && sig > 0 && sig <= NB_NR_SIGNALS)
+		nb_signals_set_ignored(NB_SIG_BIT(sig), false);
+	if (!r->arg[2] || !is_ours(sig, NULL) ||
 	    raw_action(sig, from ? &act : NULL, &old))
 		return;
 	view_action(sig, &old, NULL);

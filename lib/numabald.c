@@ -265,7 +265,8 @@ static void *numabald(void *arg)
 	uint64_t now = nb_clock_ns();
 
 	(void)arg;
-	nb_signals_block(&ss);
+	nb_signals_block_all(&ss);
+	nb_signals_hold(false); /* it has no handlers */
 	/* Who uses the interface may get messages here, and write them. */
 	if (nb.preloaded)
 		nb_own_descriptors();
@@ -307,7 +308,7 @@ static int make_raw_thread(void)
 	struct nb_sigstate ss;
 	int err;
 
-	nb_signals_block(&ss);
+	nb_signals_block_all(&ss);
 	err = nb_raw_thread_create(&raw_thread, numabald_raw);
 	nb_signals_restore(&ss);
 	return err;
@@ -325,7 +326,7 @@ static int make_libc_thread(void)
 	 * Born with all signals blocked: none is ever delivered to it.  The
 	 * interposer of pthread_create(3) sees it too: it is told not to.
 	 */
-	nb_signals_block(&ss);
+	nb_signals_block_all(&ss);
 	nb_creating_daemon = true;
 	err = pthread_create(&nb.thread, &attr, numabald, NULL);
 	/* The program's thread-local storage may not fit into that stack. */

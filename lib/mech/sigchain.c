@@ -82,7 +82,7 @@ static void our_action(struct nb_ksigaction *act)
 	act->handler = (uint64_t)nb_sigsegv_entry;
 	act->flags = SA_SIGINFO | SA_ONSTACK | RESTORER_FLAG;
 	act->restorer = RESTORER;
-	act->mask = ~0ULL;
+	act->mask = ~nb_signals_ignored();
 }
 
 /* A parent may have left it blocked: see sigmask.c. */
@@ -152,6 +152,8 @@ int nb_sigchain_remove(void)
 
 	if (!atomic_exchange(&installed, false))
 		return 0;
+	/* From here on nobody tells. */
+	nb_signals_set_ignored(~0ULL, false);
 	nb_lock(&action_lock, &ss);
 	act = actions[atomic_load(&current_action)];
 	/* An action set since has none: that is libc's part, otherwise. */
@@ -190,6 +192,23 @@ bool nb_sigchain_intact(void)
 
 	return nb_sigchain_installed() && !rt_sigaction(NULL, &now) &&
 	       nb_sigchain_is_ours(&now);
+}
+
+/**
+ * nb_sigchain_renew() - what nb_signals_ignored() says has changed
+ *
+ * While our handler runs the same signals are blocked as under our locks.
+ *
+ * Context: any thread.
+ */
+void nb_sigchain_renew(void)
+{
+	struct nb_ksigaction ours;
+
+	our_action(&ours);
+	/* Else a crash is near, or an exec(2). */
+	if (nb_sigchain_intact())
+		rt_sigaction(&ours, NULL);
 }
 
 /**
@@ -411,10 +430,13 @@ static bool deliver(siginfo_t *info, ucontext_t *uc, struct nb_sigjump *jump)
 bool nb_sigsegv_handle(int sig, siginfo_t *info, void *uc,
 		       struct nb_sigjump *jump)
 {
+	bool theirs;
+
 	(void)sig;
-	if (nb_hint_fault(info, uc))
-		return false;
-	if (info->si_code > 0 && nb_sigframe_copy_failed(uc))
-		return false;
-	return deliver(info, uc, jump);
+	nb_signals_hold(true);
+	theirs = !nb_hint_fault(info, uc) &&
+		 !(info->si_code > 0 && nb_sigframe_copy_failed(uc)) &&
+		 deliver(info, uc, jump);
+	nb_signals_hold(false);
+	return theirs;
 }

@@ -28,6 +28,7 @@ int nb_sigchain_install(void);
 int nb_sigchain_remove(void);
 bool nb_sigchain_installed(void);
 bool nb_sigchain_intact(void);
+void nb_sigchain_renew(void);
 void nb_sigchain_fork_child(void);
 void nb_sigchain_on_crash(void (*fn)(void));
 void nb_sigchain_action(const struct nb_ksigaction *act,

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks over a futex, taken with all signals blocked.
+ * Locks over a futex, taken with all signals blocked that have a handler.
+ *
+ * A signal that the kernel throws away is not to wait for a thread that has it
+ * blocked: another thread's call might end with EINTR for it.  So those stay
+ * open, and the program may give one a handler just then: lib/guard_handler.c
+ * puts that off when nb_signals_held() says so.
  *
  * Nothing here calls libc beyond raw system calls: interposers take these
  * locks inside any libc function, with any libc lock held.  A thread that is
@@ -44,22 +49,43 @@ static void drop_rank(const struct nb_lock *l)
 }
 #endif
 
+static _Atomic uint64_t ignored;
+/* Threads that were made without a block of their own share it. */
+static __thread _Atomic uint32_t blocks
+	__attribute__((tls_model("initial-exec")));
+
+static void block(uint64_t set, struct nb_sigstate *old)
+{
+	/* First: until they are blocked a handler may come, and even jump. */
+	atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
+	nb_syscall6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&set, (long)&old->mask,
+		    sizeof(set), 0, 0);
+}
+
 /**
- * nb_signals_block() - block every signal of this thread
+ * nb_signals_block() - block the signals of this thread, but those ignored
  * @old: what was blocked before.
  *
  * Context: any thread, signal handler.
  */
 void nb_signals_block(struct nb_sigstate *old)
 {
-	uint64_t all = ~0ULL;
-
-	nb_syscall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all,
-		    (long)&old->mask, sizeof(all), 0, 0);
+	block(~nb_signals_ignored(), old);
 }
 
 /**
- * nb_signals_restore() - undo nb_signals_block()
+ * nb_signals_block_all() - block every signal of this thread
+ * @old: what was blocked before.
+ *
+ * Context: any thread, signal handler.
+ */
+void nb_signals_block_all(struct nb_sigstate *old)
+{
+	block(~0ULL, old);
+}
+
+/**
+ * nb_signals_restore() - undo nb_signals_block() or _all()
  * @old: what it stored.
  *
  * Context: any thread, signal handler.
@@ -68,6 +94,56 @@ void nb_signals_restore(const struct nb_sigstate *old)
 {
 	nb_syscall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old->mask, 0,
 		    sizeof(old->mask), 0, 0);
+	nb_signals_hold(false);
+}
+
+/**
+ * nb_signals_hold() - handlers of the program must not run
+ * @on: begin, by who has them blocked otherwise; or end.
+ *
+ * Context: any thread, signal handler.
+ */
+void nb_signals_hold(bool on)
+{
+	atomic_fetch_add_explicit(&blocks, on ? 1U : ~0U, memory_order_relaxed);
+}
+
+/**
+ * nb_signals_held() - may we be what a signal has interrupted?
+ *
+ * Context: signal handler.
+ * Return: true: if SIGSEGV is blocked in its frame, too, that is so.
+ */
+bool nb_signals_held(void)
+{
+	return atomic_load_explicit(&blocks, memory_order_relaxed);
+}
+
+/**
+ * nb_signals_ignored() - which the kernel throws away
+ *
+ * Context: any thread, signal handler.
+ * Return: the set.
+ */
+uint64_t nb_signals_ignored(void)
+{
+	return atomic_load_explicit(&ignored, memory_order_relaxed);
+}
+
+/**
+ * nb_signals_set_ignored() - the program has changed an action, or will
+ * @set: the signals.
+ * @on: the kernel throws them away.
+ *
+ * Context: any thread.
+ * Return: whether that is a change.
+ */
+bool nb_signals_set_ignored(uint64_t set, bool on)
+{
+	uint64_t was = on ? atomic_fetch_or(&ignored, set)
+			  : atomic_fetch_and(&ignored, ~set);
+
+	return (on ? ~was : was) & set;
 }
 
 static bool try_take(struct nb_lock *l)
@@ -80,7 +156,7 @@ static bool try_take(struct nb_lock *l)
 }
 
 /**
- * nb_lock() - take a lock, with all signals of this thread blocked
+ * nb_lock() - take a lock, with signals of this thread blocked
  * @l: the lock.
  * @old: for nb_unlock().
  *

@@ -3,7 +3,7 @@
  * The library's locks: few, ranked, and safe to take in an application's
  * thread.
  *
- * nb_lock() blocks every signal of the calling thread first, so that an
+ * nb_lock() blocks the signals of the calling thread first, so that an
  * application's signal handler can never run, and perhaps come back here,
  * while its thread holds one of our locks.  Code under a lock touches only
  * our own memory (never armed), so it takes no hint fault either.
@@ -45,7 +45,12 @@ struct nb_sigstate {
 	}
 
 void nb_signals_block(struct nb_sigstate *old);
+void nb_signals_block_all(struct nb_sigstate *old);
 void nb_signals_restore(const struct nb_sigstate *old);
+void nb_signals_hold(bool on);
+bool nb_signals_held(void);
+uint64_t nb_signals_ignored(void);
+bool nb_signals_set_ignored(uint64_t set, bool on);
 void nb_lock(struct nb_lock *l, struct nb_sigstate *old);
 bool nb_trylock(struct nb_lock *l, struct nb_sigstate *old);
 void nb_unlock(struct nb_lock *l, const struct nb_sigstate *old);

@@ -105,6 +105,79 @@ static int case_sigcancel(void)
 	return OK;
 }
 
+static void send_me(int sig)
+{
+	nb_syscall6(SYS_tgkill, nb_sys_getpid(), nb_sys_gettid(), sig, 0, 0, 0);
+}
+
+/* What nobody wants stays open under our locks and in our handler. */
+static uint64_t mask_under_lock(void)
+{
+	struct nb_sigstate ss;
+	uint64_t now = 0;
+
+	nb_signals_block(&ss);
+	nb_syscall6(SYS_rt_sigprocmask, 0, 0, (long)&now, 8, 0, 0);
+	nb_signals_restore(&ss);
+	return now;
+}
+
+static bool left_open(int sig)
+{
+	struct nb_ksigaction segv = {.handler = 0};
+	uint64_t now = mask_under_lock();
+
+	raw_action(SIGSEGV, NULL, &segv);
+	if (!((now ^ segv.mask) & NB_SIG_BIT(sig)))
+		return !(now & NB_SIG_BIT(sig));
+	_exit(1);
+}
+
+static int case_ignored(void)
+{
+	struct nb_ksigaction ign = {.handler = (uint64_t)SIG_IGN};
+
+	if (!with_hook)
+		return OK;
+	EXPECT(left_open(SIGCHLD) && left_open(SIGURG) && left_open(SIGCONT));
+	EXPECT(!left_open(SIGUSR1) && !left_open(SIGTERM) && !left_open(32));
+	EXPECT(!act(SIGCHLD, on_signal, 0, 0) && !left_open(SIGCHLD));
+	EXPECT(!act(SIGCHLD, NULL, 0, 0) && left_open(SIGCHLD));
+	EXPECT(!sys(SYS_rt_sigaction, SIGUSR1, &ign, 0, 8));
+	EXPECT(left_open(SIGUSR1));
+	EXPECT(!act(SIGUSR1, NULL, 0, 0) && !left_open(SIGUSR1));
+	/* A thread that waits for it must not lose it. */
+	mask_set(SIG_BLOCK, NB_SIG_BIT(SIGCHLD));
+	EXPECT(mask_under_lock() & NB_SIG_BIT(SIGCHLD));
+	return OK;
+}
+
+/* It gets a handler while we are at work: that comes when we are done. */
+static int case_put_off(void)
+{
+	const uint64_t flags[] = {0, SA_NODEFER, SA_ONSTACK,
+				  (uint32_t)SA_RESETHAND};
+	struct nb_sigstate ss;
+
+	for (int i = 0; i < 4; i++) {
+		calls = 0;
+		EXPECT(!act(SIGURG, NULL, 0, 0));
+		if (with_hook)
+			nb_signals_block(&ss);
+		EXPECT(!act(SIGURG, on_signal, flags[i], 0));
+		send_me(SIGURG);
+		send_me(SIGURG);
+		EXPECT(calls == (with_hook ? 0 : i == 3 ? 1 : 2));
+		if (with_hook)
+			nb_signals_restore(&ss);
+		EXPECT(calls == (with_hook || i == 3 ? 1 : 2));
+		EXPECT(!(mask_now() & NB_SIG_BIT(SIGURG)));
+		send_me(SIGURG);
+		EXPECT(calls == (i == 3 ? 1 : with_hook ? 2 : 3));
+	}
+	return OK;
+}
+
 __attribute__((unused)) static int case_exec(void)
 {
 	struct nb_exec_signals save;
@@ -202,6 +275,8 @@ static const struct guard_case cases[] = {
 	{"action", case_action},
 	{"other_action", case_other_action},
 	{"sigcancel", case_sigcancel},
+	{"ignored", case_ignored},
+	{"put-off", case_put_off},
 	{"cancelled_in_stub", case_cancelled_in_stub},
 #ifndef NB_SANITIZED /* whose start takes SIGSEGV */
 	{"exec", case_exec},
