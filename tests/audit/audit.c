@@ -189,6 +189,26 @@ static int has_jump(pid_t pid, uint64_t site)
 	return 0;
 }
 
+/*
+ * Newer libcs make calls that can be cancelled in one function, which is left
+ * as it is: is who called it led by way of a stub?
+ */
+static int has_call(pid_t pid, uint64_t sp)
+{
+	uint8_t code[JUMP];
+	char name[4096];
+	uint64_t off, behind;
+	int32_t rel;
+
+	if (!read_code(pid, sp, (uint8_t *)&behind, sizeof(behind)) ||
+	    !read_code(pid, behind - JUMP, code, sizeof(code)) ||
+	    code[0] != 0xe8)
+		return 0;
+	memcpy(&rel, code + 1, 4);
+	name_of(pid, behind + (uint64_t)(int64_t)rel, name, sizeof(name), &off);
+	return is_stubs(name);
+}
+
 static enum where judge(pid_t pid, uint64_t ip)
 {
 	const char *base;
@@ -230,6 +250,8 @@ static void on_call(pid_t tid)
 	    si.op != PTRACE_SYSCALL_INFO_SECCOMP)
 		return;
 	w = where_is(t->pid, si.instruction_pointer);
+	if (w == UNGUARDED && has_call(t->pid, si.stack_pointer))
+		w = GUARDED;
 	if (w == GUARDED) {
 		t->on = 1;
 		guarded++;

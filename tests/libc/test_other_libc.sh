@@ -22,7 +22,7 @@ cases=(redis perl sqlite3 gawk bash python-io python-socket python-signal)
 tests=(guard_{cancel,blocked,nested,lossless,matrix,signal,edge,locks}
 	signal_handler process_run)
 threaded=(guard_signal guard_cancel signal_handler)
-tests=("${tests[@]/#/tests/integration/test_}")
+tests=("${tests[@]/#/tests/integration/test_}" tests/audit/test_audit)
 threaded=("${threaded[@]/#/tests/integration/test_}")
 ran=0
 
@@ -65,8 +65,9 @@ make_root() # SUITE FOLDER PACKAGE...
 	printf '%s\n' root:x:0: nogroup:x:65534: > "$folder/etc/group"
 	cp /etc/hosts /etc/protocols /etc/services "$folder/etc/" 2> /dev/null
 	ln -sf mawk "$folder/usr/bin/awk"
-	type -P "${CXX:-g++}" > /dev/null && "${CXX:-g++}" -w -O2 -x c++ \
-		-o "$folder/cancel-cxx" tests/integration/prog_cancel.c
+	type -P "${CXX:-g++}" > /dev/null && "${CXX:-g++}" -w -O2 \
+		-fnon-call-exceptions -o "$folder/cancel-cxx" \
+		-x c++ tests/integration/prog_cancel.c
 }
 
 # Every call of a program is guarded, and the programs run there at all.
