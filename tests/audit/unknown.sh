@@ -13,8 +13,8 @@ unknown() # FILE
 		s|^unguarded \(\[.*\]\)+[0-9a-f]* \([0-9]*\)$|\1 \2|p
 		s|^unguarded +*[0-9a-f]* \([0-9]*\)$|[anonymous] \1|p' "$1" |
 		sort | uniq -c | while read -r n module nr; do
-		sed 's/#.*//' "$known" |
-			grep -qxE "${module}[[:space:]]+${nr}[[:space:]]*" ||
+		sed 's/#.*//; s/[[:space:]]\+/ /g; s/ $//' "$known" |
+			grep -qxF "$module $nr" ||
 			echo "$module call $nr, $n times"
 	done
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * torture [-s SECONDS] [-r ROUNDS] [-t THREADS] [-x SEED] [-o GROUP]:
- * at least that many seconds and rounds.  The checksum is over the first
+ * torture [-s SECONDS] [-r ROUNDS] [-t THREADS] [-x SEED] [-o GROUP] [-e]:
+ * at least that many seconds and rounds; with -e no further than the first
+ * thing that is wrong.  The checksum is over the first
  * ROUNDS rounds of each worker.  Exit status 1 when anything was wrong.
  */
 #include "torture.h"
@@ -19,6 +20,7 @@ __thread struct worker *me;
 
 static unsigned long seconds, rounds = 20, seed = 1;
 static const char *only;
+static bool only_first; /* error: it ends with that */
 static long end_ms;
 static struct op ops[MAX_OPS];
 static unsigned int nr_ops;
@@ -35,6 +37,8 @@ void complain(const char *file, int line, const char *what, long got)
 			file, line, what, got, err,
 			err == EFAULT ? " EFAULT" : "", me ? (int)me->id : -1,
 			me ? (unsigned long)me->round : 0);
+	if (only_first)
+		_exit(1);
 	errno = err;
 }
 
@@ -121,7 +125,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "s:r:t:x:o:")) != -1)
+	while ((c = getopt(argc, argv, "s:r:t:x:o:e")) != -1)
 		switch (c) {
 		case 's':
 			seconds = strtoul(optarg, NULL, 0);
@@ -137,6 +141,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'o':
 			only = optarg;
+			break;
+		case 'e':
+			only_first = true;
 			break;
 		default:
 			exit(2);

@@ -8,7 +8,7 @@
 # (lib/base/mutant.h).
 #
 # MUTATION_S: seconds that a mutant may survive.
-# timeout: 3600
+# timeout: 900
 
 set -u
 
@@ -55,20 +55,21 @@ reap() # MUTANT
 	done
 }
 
-torture() # MUTANT
+torture() # MUTANT [GROUP]
 {
 	local progs=$NB_OUT
 
-	NB_OUT=$PWD/build/mutant-$1 NB_PROGS=$progs TORTURE_S=15 \
+	NB_OUT=$PWD/build/mutant-$1 NB_PROGS=$progs TORTURE_S=5 \
 		TORTURE_ROUNDS=1 TORTURE_FAULTS=0 TORTURE_SEED=$RANDOM \
-		tests/torture/run.sh > "$log" 2>&1
+		TORTURE_FIRST=1 TORTURE_ONLY=${2:-} \
+		timeout 60 tests/torture/run.sh > "$log" 2>&1
 	reap "$1"
 	noticed
 }
 
 litmus() # MUTANT
 {
-	timeout 120 "build/mutant-$1/tests/integration/test_litmus" 8 barrier \
+	timeout 60 "build/mutant-$1/tests/integration/test_litmus" 8 barrier \
 		> "$log" 2>&1
 	grep -q 'was shut' "$log"
 }
@@ -77,6 +78,7 @@ run() # MUTANT
 {
 	case $1 in
 	NO_MEMBARRIER) litmus "$1" ;;
+	NO_MM_HOOK) torture "$1" maps ;;
 	*) torture "$1" ;;
 	esac
 }
