@@ -32,7 +32,9 @@ void nb_guard_check(void);
 bool nb_guarded(void);
 enum nb_tier nb_guard_tier(void);
 const struct nb_tier_choice *nb_guard_choice(void);
-void nb_guard_exec_mapped(uint64_t addr, uint64_t len, int fd, uint64_t off);
+void nb_guard_exec_mapped(uint64_t addr, uint64_t len, int fd, uint64_t off,
+			  bool constant);
+void nb_guard_exec_made(uint64_t addr, uint64_t len, bool constant);
 void nb_guard_exec_unmapped(uint64_t start, uint64_t end);
 uint64_t nb_guard_holes(void);
 

@@ -256,7 +256,9 @@ static void mmap_leave(const struct nb_call *call, const struct nb_regs *r)
 	if (a[2] & PROT_EXEC)
 		nb_guard_exec_mapped(r->rax, a[1],
 				     a[3] & MAP_ANONYMOUS ? -1 : (int)a[4],
-				     a[3] & MAP_ANONYMOUS ? 0 : a[5]);
+				     a[3] & MAP_ANONYMOUS ? 0 : a[5],
+				     (a[3] & MAP_TYPE) == MAP_PRIVATE &&
+					     !(a[2] & PROT_WRITE));
 	else if ((a[3] & MAP_TYPE) == MAP_PRIVATE && a[3] & MAP_ANONYMOUS &&
 		 !(a[3] & MAP_HUGETLB) && a[1] >= min_bytes())
 		track(r->rax, a[1], (uint32_t)a[2],
@@ -338,14 +340,20 @@ static void mprotect_enter(const struct nb_regs *r)
 	nb_mm_must(ok);
 }
 
-/* Code that is made executable after it was written. */
+/* Code that is made executable after it was written, or read from a file. */
 static void made_executable(const struct nb_call *call)
 {
+	const uint64_t *a = call->saved;
 	struct nb_vma vma;
 
-	if (nb_maps_find(call->saved[0], &vma) || vma.flags & NB_VMA_FILE)
+	if (nb_maps_find(a[0], &vma))
 		return;
-	nb_guard_exec_mapped(call->saved[0], call->saved[1], -1, 0);
+	if (vma.flags & NB_VMA_FILE)
+		nb_guard_exec_made(a[0], a[1],
+				   !(vma.flags & NB_VMA_SHARED) &&
+					   !(a[2] & PROT_WRITE));
+	else
+		nb_guard_exec_mapped(a[0], a[1], -1, 0, false);
 }
 
 static void mprotect_leave(const struct nb_call *call, const struct nb_regs *r)

@@ -23,8 +23,14 @@
 #include "regions.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+/* Data mapped as code is looked at if it is no larger; so much at a time. */
+#define EXEC_SCAN_MAX (4 * NB_MIB)
+#define EXEC_PIECE 1024
 
 #define MAX_MODULES 4096 /* as many as patch.c knows */
 
@@ -224,21 +230,50 @@ static void look_at_file(int fd)
 	lower_to(nb_detect_file(link));
 }
 
+static const struct nb_verdict unguarded = {
+	NB_TIER_CONSERVATIVE,
+	"a library was loaded whose system calls cannot be guarded",
+};
+
+/*
+ * Data that was mapped as code, as some programs map everything: no pair of
+ * bytes in it is a system call.  Read by the kernel: it may end before @len.
+ */
+static bool makes_no_calls(uint64_t addr, uint64_t len)
+{
+	uint8_t buf[EXEC_PIECE], last = 0;
+
+	if (len > EXEC_SCAN_MAX)
+		return false;
+	for (uint64_t done = 0; done < len; done += sizeof(buf)) {
+		uint64_t n = nb_min(len - done, (uint64_t)sizeof(buf));
+		struct iovec to = {buf, n}, from = {(void *)(addr + done), n};
+
+		if (nb_syscall6(SYS_process_vm_readv, nb_sys_getpid(),
+				(long)&to, 1, (long)&from, 1, 0) != (long)n)
+			return false;
+		for (uint64_t i = 0; i < n; last = buf[i++])
+			if (last == 0x0f && buf[i] == 0x05)
+				return false;
+	}
+	return true;
+}
+
 /**
  * nb_guard_exec_mapped() - code was mapped; nobody has run it yet
  * @addr: first byte.
  * @len: bytes.
  * @fd: the file, or -1: made at run time.
  * @off: offset in the file.
+ * @constant: it is a private mapping that cannot be written to.
  *
  * Context: a thread of the program, vector state saved, no lock held.
  */
-void nb_guard_exec_mapped(uint64_t addr, uint64_t len, int fd, uint64_t off)
+void nb_guard_exec_mapped(uint64_t addr, uint64_t len, int fd, uint64_t off,
+			  bool constant)
 {
-	static const struct nb_verdict unguarded = {
-		NB_TIER_CONSERVATIVE,
-		"a library was loaded whose system calls cannot be guarded",
-	};
+	struct stat st;
+	int ret;
 
 	if (!guarded)
 		return;
@@ -248,7 +283,30 @@ void nb_guard_exec_mapped(uint64_t addr, uint64_t len, int fd, uint64_t off)
 	}
 	if (nb_is_active())
 		look_at_file(fd);
-	if (nb_module_from_fd(fd, addr, len, off))
+	ret = nb_module_from_fd(fd, addr, len, off);
+	/* A file that has no name is one to be written to. */
+	constant = constant &&
+		   !nb_syscall6(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) &&
+		   st.st_nlink;
+	if (ret && !(ret == -ENOEXEC && constant && makes_no_calls(addr, len)))
+		lower_to(unguarded);
+}
+
+/**
+ * nb_guard_exec_made() - what was mapped from a file has become code
+ * @addr: first byte.
+ * @len: bytes.
+ * @constant: it cannot be written to as well.
+ *
+ * That of a module which was patched when it was mapped is known: linkers
+ * write relocations into it.
+ *
+ * Context: a thread of the program, vector state saved, no lock held.
+ */
+void nb_guard_exec_made(uint64_t addr, uint64_t len, bool constant)
+{
+	if (guarded && !nb_patch_covers(addr, addr + len) &&
+	    !(constant && makes_no_calls(addr, len)))
 		lower_to(unguarded);
 }
 

@@ -205,6 +205,26 @@ void nb_patch_forget(uint64_t start, uint64_t end)
 	}
 }
 
+/**
+ * nb_patch_covers() - is a range of memory in one segment that is guarded?
+ * @start: of the range
+ * @end: of the range
+ *
+ * Context: Anywhere.
+ * Return: true if so, as far as whole pages.
+ */
+bool nb_patch_covers(uint64_t start, uint64_t end)
+{
+	int nr = nb_patch_nr_modules();
+
+	for (int i = 0; i < nr; i++)
+		if (!modules[i].gone &&
+		    nb_align_down(modules[i].start, 4096) <= start &&
+		    end <= nb_align_up(modules[i].end, 4096))
+			return true;
+	return false;
+}
+
 /* Sites that are compared by one system call. */
 #define CHECK_SITES 64
 

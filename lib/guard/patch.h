@@ -43,6 +43,7 @@ int nb_patch_init(void);
 void nb_patch_after_fork(void);
 int nb_patch_image(const struct nb_image *im, uint64_t bias, const char *name);
 void nb_patch_forget(uint64_t start, uint64_t end); /* it is being unmapped */
+bool nb_patch_covers(uint64_t start, uint64_t end);
 bool nb_patch_intact(void);
 int nb_patch_nr_modules(void);
 const struct nb_module *nb_patch_module(int i);

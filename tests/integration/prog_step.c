@@ -6,7 +6,7 @@
  * test_step_back.sh and test_step_traced.sh.
  */
 #define _GNU_SOURCE
-#include "armed.h"
+#include "step.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,51 +23,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-
-#define WATCH_MS 100
-#define SMALL ((size_t)3 << 20) /* not what a lower tier takes */
-
-static unsigned char *large, *small;
-
-static long cpu_ms(void)
-{
-	return clock() / (CLOCKS_PER_SEC / 1000);
-}
-
-/* Used all the time, and never armed. */
-static bool stays_open(unsigned char *p, size_t bytes)
-{
-	long until = cpu_ms() + WATCH_MS;
-
-	do {
-		CHECK(pattern_ok(p, bytes));
-		CHECK(!is_armed(p) && !is_armed(p + bytes - 4096));
-	} while (cpu_ms() < until);
-	return true;
-}
-
-/* The kernel reads it, armed or not. */
-static bool write_all(const unsigned char *p, size_t bytes)
-{
-	int pipes[2];
-	char to[4096];
-
-	CHECK(!pipe(pipes));
-	for (size_t i = 0; i < bytes; i += sizeof(to)) {
-		CHECK(write(pipes[1], p + i, sizeof(to)) == sizeof(to));
-		CHECK(read(pipes[0], to, sizeof(to)) == sizeof(to));
-		CHECK(!memcmp(to, p + i, sizeof(to)));
-	}
-	close(pipes[0]);
-	close(pipes[1]);
-	return true;
-}
-
-static bool absent(const char *what)
-{
-	printf("absent: %s: %m\n", what);
-	return true;
-}
 
 /* ---- io_uring: a read into memory that was armed ------------------------- */
 
@@ -260,128 +215,6 @@ static bool shared_process(void)
 	return true;
 }
 
-/* ---- memory that other processes read ----------------------------------- */
-
-/* A child looks at our memory, which nobody touches meanwhile. */
-static bool child_reads(bool (*look)(pid_t from, unsigned char *to))
-{
-	unsigned char *to = mmap(NULL, BUF_BYTES, PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int pipes[2];
-	char ok = 0;
-	pid_t pid;
-
-	CHECK(to != MAP_FAILED && !pipe(pipes));
-	pid = fork();
-	if (!pid) {
-		ok = look(getppid(), to);
-		if (write(pipes[1], &ok, 1) == 1)
-			for (;;)
-				pause();
-		_exit(1);
-	}
-	close(pipes[1]);
-	CHECK(read(pipes[0], &ok, 1) == 1 && ok);
-	CHECK(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid);
-	close(pipes[0]);
-	munmap(to, BUF_BYTES);
-	return true;
-}
-
-static ssize_t copy_from(pid_t pid, unsigned char *to)
-{
-	struct iovec here = {to, BUF_BYTES}, there = {large, BUF_BYTES};
-
-	return process_vm_readv(pid, &here, 1, &there, 1, 0);
-}
-
-static bool look_all(pid_t from, unsigned char *to)
-{
-	ssize_t n = copy_from(from, to);
-
-	if (n < 0 && errno == EPERM)
-		return absent("leave to read a parent");
-	CHECK(n == (ssize_t)BUF_BYTES && pattern_ok(to, BUF_BYTES));
-	return true;
-}
-
-/* It reads from a child of its own, as ranks of a parallel program do. */
-static bool vm_peer(void)
-{
-	unsigned char *to = new_buffer(BUF_BYTES);
-	pid_t pid = fork();
-
-	if (!pid)
-		for (;;)
-			pause();
-	CHECK(copy_from(pid, to) != 0);
-	CHECK(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid);
-	munmap(to, BUF_BYTES);
-	return child_reads(look_all);
-}
-
-static bool ptracer(void)
-{
-	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-	return child_reads(look_all);
-}
-
-/*
- * What nobody has announced: as much as can be read is right, and all of it
- * where the kernel does not ask for the permissions of pages.
- */
-static bool look_from_outside(pid_t from, unsigned char *to)
-{
-	ssize_t n = copy_from(from, to);
-	char path[64];
-	int fd;
-
-	if (n < 0 && errno == EPERM)
-		return absent("leave to read a parent");
-	CHECK(n < 0 ? errno == EFAULT : pattern_ok(to, (size_t)n & ~511UL));
-	printf("process_vm_readv: %zd bytes\n", n);
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)from);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	CHECK(fd >= 0);
-	CHECK(pread(fd, to, BUF_BYTES, (off_t)(uintptr_t)large) ==
-	      (ssize_t)BUF_BYTES);
-	CHECK(pattern_ok(to, BUF_BYTES));
-	fflush(stdout);
-	return true;
-}
-
-static bool outside(void)
-{
-	CHECK(wait_armed(large + BUF_BYTES / 2));
-	return child_reads(look_from_outside) && pattern_ok(large, BUF_BYTES);
-}
-
-/* ---- what it goes on with ------------------------------------------------ */
-
-static bool mdwe(void)
-{
-	if (prctl(65 /* PR_SET_MDWE */, 1UL, 0UL, 0UL, 0UL))
-		return absent("PR_SET_MDWE");
-	/* Its calls are guarded all the same: with what is armed. */
-	CHECK(dlopen("libgomp.so.1", RTLD_NOW) || true);
-	CHECK(wait_armed(large));
-	return write_all(large, BUF_BYTES);
-}
-
-static bool landlock(void)
-{
-	uint64_t attr[2] = {1 << 7 /* making folders */, 0};
-	int fd = (int)syscall(444 /* landlock_create_ruleset */, attr, 8, 0);
-
-	if (fd < 0)
-		return absent("landlock");
-	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	CHECK(!syscall(446 /* landlock_restrict_self */, fd, 0));
-	CHECK(mkdir("/tmp/landlock", 0700) < 0 && errno == EACCES);
-	CHECK(wait_armed(large));
-	return write_all(large, BUF_BYTES);
-}
-
 static bool anon_exec(void)
 {
 	CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC,
@@ -435,11 +268,7 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		bool (*fn)(void);
-		bool low; /* large mappings are armed all the same */
-	} cases[] = {
+	static const struct step_case cases[] = {
 		{"io_uring", uring, false},
 		{"seccomp-wide", seccomp_wide, false},
 		{"seccomp-narrow", seccomp_narrow, false},
@@ -451,15 +280,11 @@ int main(int argc, char **argv)
 		{"traceme", traceme, false},
 		{"user-dispatch", user_dispatch, false},
 		{"shared-process", shared_process, false},
-		{"vm-peer", vm_peer, false},
-		{"ptracer", ptracer, false},
-		{"outside", outside, true},
-		{"mdwe", mdwe, true},
-		{"landlock", landlock, true},
 		{"anon-exec", anon_exec, true},
 		{"load", load, false},
 		{"load-low", load_low, true},
 		{"nothing", nothing, true},
+		{0},
 	};
 	const char *what = argc > 1 ? argv[1] : "";
 
@@ -467,20 +292,9 @@ int main(int argc, char **argv)
 	large = new_buffer(BUF_BYTES);
 	if (!strcmp(what, "start"))
 		return !stays_open(large, BUF_BYTES);
-	small = new_buffer(SMALL);
-	if (!wait_armed(large) || !wait_armed(small))
+	if (!small_armed())
 		return 98;
 	if (!strcmp(what, "serve"))
 		return serve();
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		if (strcmp(what, cases[i].name))
-			continue;
-		if (!cases[i].fn() || !pattern_ok(small, SMALL))
-			return 1;
-		if (cases[i].low)
-			return !wait_armed(large);
-		return !stays_open(large, BUF_BYTES) ||
-		       !stays_open(small, SMALL);
-	}
-	return 2;
+	return run_step(cases, what);
 }

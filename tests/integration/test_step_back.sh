@@ -63,11 +63,18 @@ row $off GPU dri
 row $off "be traced" traceme
 row $off "handles its system calls" user-dispatch
 row $off "shares its memory with a process" shared-process
+prog=$progs/prog_step_more
 row $off "copies other processes' memory" vm-peer
 row $off "lets others read its memory" ptracer
 row running "" outside
 row running "" mdwe
 row running "" landlock
+cd "$tmp" || exit 1
+row running "" exec-data
+for how in call shared later written; do
+	row running "cannot be guarded" exec-$how
+done
+prog=$progs/prog_step
 row running "makes code at run time" anon-exec
 
 # Libraries that are loaded later, by their names.
