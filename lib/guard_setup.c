@@ -241,7 +241,7 @@ static const struct nb_verdict unguarded = {
  */
 static bool makes_no_calls(uint64_t addr, uint64_t len)
 {
-	uint8_t buf[EXEC_PIECE], last = 0;
+	uint8_t buf[EXEC_PIECE] = {0}, last = 0;
 
 	if (len > EXEC_SCAN_MAX)
 		return false;
