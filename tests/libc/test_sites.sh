@@ -60,19 +60,20 @@ check() # SUITE PACKAGE FILE
 
 check_suite() # SUITE
 {
-	local dir=$cache/files/$1 f
+	local dir f p
 
 	suite "$1" || return
-	rm -rf "$dir"
-	mkdir -p "$dir"
 	for p in libc6 musl; do
-		(cd "$dir" && apt "$1" apt-get download "$p") \
-			> "$tmp/log" 2>&1 || {
+		dir=$cache/files/$p-$(version "$1" "$p")
+		mkdir -p "$dir"
+		[ -e "$dir/usr" ] || {
+			(cd "$dir" && apt "$1" apt-get download "$p") &&
+				dpkg-deb -x "$dir"/*.deb "$dir"
+		} > "$tmp/log" 2>&1 || {
 			echo "$1: no $p: $(tail -n 1 "$tmp/log")"
 			continue
 		}
-		dpkg-deb -x "$dir"/"$p"_*.deb "$dir/$p"
-		for f in $(find "$dir/$p" -type f -name 'libc.so*' -o \
+		for f in $(find "$dir" -type f -name 'libc.so*' -o \
 			-type f -name 'libc-2*.so' -o \
 			-type f -name 'libpthread-2*.so' -o \
 			-type f -name 'ld-linux-x86-64.so.2' -o \
