@@ -455,11 +455,10 @@ static void mm_enter(struct nb_call *call, struct nb_regs *r)
 		shmat_enter(r);
 		break;
 	case SYS_pkey_mprotect: /* giving back would lose the key */
-	case SYS_remap_file_pages:
 	case SYS_mseal: /* its protection can never change again */
 		untrack(r->arg[0], r->arg[1]);
 		break;
-	default:
+	default: /* remap_file_pages(2) is for shared mappings alone */
 		nb_advice_enter(call, r);
 	}
 }

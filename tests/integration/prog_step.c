@@ -13,10 +13,12 @@
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -165,9 +167,18 @@ static bool seccomp_strict(void)
 
 static bool uffd(void)
 {
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register reg = {
+		.range = {(uintptr_t)large, BUF_BYTES},
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | 1);
 
-	return fd < 0 ? absent("userfaultfd") : true;
+	if (fd < 0)
+		return absent("userfaultfd");
+	CHECK(!ioctl(fd, UFFDIO_API, &api));
+	CHECK(!ioctl(fd, UFFDIO_REGISTER, &reg));
+	return stays_open(large, BUF_BYTES);
 }
 
 static bool kvm(void)

@@ -199,6 +199,43 @@ static bool exec_written(void)
 	return stays_open(small, SMALL);
 }
 
+#ifdef __x86_64__
+long bare_mmap(void *addr, size_t len, int prot, int flags, int fd, long off);
+
+/* Another function begins right behind: there is no room for a way back. */
+__asm__(".text\n"
+	".type bare_mmap, @function\n"
+	"bare_mmap:\n"
+	".cfi_startproc\n"
+	"	mov %rcx, %r10\n"
+	"	mov $9, %eax\n"
+	"	syscall\n"
+	"	ret\n"
+	".cfi_endproc\n"
+	".size bare_mmap, . - bare_mmap\n"
+	".type bare_next, @function\n"
+	"bare_next:\n"
+	".cfi_startproc\n"
+	"	push %rbx\n"
+	"	.cfi_adjust_cfa_offset 8\n"
+	"	pop %rbx\n"
+	"	.cfi_adjust_cfa_offset -8\n"
+	"	jmp bare_next\n"
+	".cfi_endproc\n"
+	".size bare_next, . - bare_next\n");
+
+static bool exec_bare(void)
+{
+	return bare_mmap(NULL, 4096, PROT_READ | PROT_EXEC,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) > 0;
+}
+#else
+static bool exec_bare(void)
+{
+	return absent("x86-64");
+}
+#endif
+
 int main(int argc, char **argv)
 {
 	static const struct step_case cases[] = {
@@ -207,6 +244,7 @@ int main(int argc, char **argv)
 		{"outside", outside, true},
 		{"mdwe", mdwe, true},
 		{"landlock", landlock, true},
+		{"exec-bare", exec_bare, false},
 		{"exec-data", exec_data, true},
 		{"exec-call", exec_call, true},
 		{"exec-shared", exec_shared, true},

@@ -56,6 +56,7 @@ allocators() # the path of each that is installed
 normal=("${arming[@]}")
 arming+=("${page_by_page[@]}")
 run_cases prog_maps barriers libraries flips hidden
+run_cases prog_maps_more segment segment-read-only rearranged devices huge-table
 arming+=(NUMABAL_SCAN_SIZE_MB=512)
 run_cases prog_maps mappings
 arming=("${normal[@]}")

@@ -70,6 +70,7 @@ row running "" outside
 row running "" mdwe
 row running "" landlock
 cd "$tmp" || exit 1
+row $off "without a way back" exec-bare
 row running "" exec-data
 for how in call shared later written; do
 	row running "cannot be guarded" exec-$how
