@@ -455,7 +455,7 @@ static void mm_enter(struct nb_call *call, struct nb_regs *r)
 		shmat_enter(r);
 		break;
 	case SYS_pkey_mprotect: /* giving back would lose the key */
-	case SYS_mseal: /* its protection can never change again */
+	case SYS_mseal:		/* its protection can never change again */
 		untrack(r->arg[0], r->arg[1]);
 		break;
 	default: /* remap_file_pages(2) is for shared mappings alone */
