@@ -491,12 +491,14 @@ void nb_signal_shared_child(struct nb_regs *r)
 
 /* ---- other programs ------------------------------------------------------ */
 
-static void really_block(bool on)
+/* Return: whether that has changed anything. */
+static bool really_block(bool on)
 {
-	uint64_t segv = SEGV;
+	uint64_t segv = SEGV, was = 0;
 
 	nb_syscall6(SYS_rt_sigprocmask, on ? SIG_BLOCK : SIG_UNBLOCK,
-		    (long)&segv, 0, MASK_BYTES, 0, 0);
+		    (long)&segv, (long)&was, MASK_BYTES, 0, 0);
+	return !(was & SEGV) == on;
 }
 
 /**
@@ -512,9 +514,9 @@ static void really_block(bool on)
 bool nb_signal_vfork_begin(struct nb_exec_signals *save)
 {
 	save->ignored = false;
-	save->blocked = nb_sigchain_installed() && nb_sigchain_blocked();
-	if (save->blocked)
-		really_block(true);
+	/* Once masks are real, it may be so already, and stays so then. */
+	save->blocked = nb_sigchain_installed() && nb_sigchain_blocked() &&
+			really_block(true);
 	return save->blocked;
 }
 
@@ -567,9 +569,8 @@ bool nb_signal_exec_begin(struct nb_exec_signals *save)
 		save->ignored = !nb_sigchain_ignore(true);
 	/* ... and has had the right mask from its beginning. */
 	save->blocked = nb_sigchain_blocked() &&
-			nb_sys_getpid() == atomic_load(&nb.pid);
-	if (save->blocked)
-		really_block(true);
+			nb_sys_getpid() == atomic_load(&nb.pid) &&
+			really_block(true);
 	return save->blocked || save->ignored;
 }
 

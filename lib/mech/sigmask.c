@@ -267,9 +267,10 @@ void nb_sigmask_keep(const siginfo_t *info, ucontext_t *uc)
 	if (info->si_code == SI_TKILL)
 		nb_syscall6(SYS_rt_tgsigqueueinfo, nb_sys_getpid(),
 			    nb_sys_gettid(), SIGSEGV, (long)info, 0, 0);
-	else
-		nb_syscall6(SYS_rt_sigqueueinfo, nb_sys_getpid(), SIGSEGV,
-			    (long)info, 0, 0, 0);
+	/* Who sent it is only taken from the first thread: then it was us. */
+	else if (nb_syscall6(SYS_rt_sigqueueinfo, nb_sys_getpid(), SIGSEGV,
+			     (long)info, 0, 0, 0))
+		nb_syscall6(SYS_kill, nb_sys_getpid(), SIGSEGV, 0, 0, 0, 0);
 }
 
 /**

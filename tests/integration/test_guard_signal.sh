@@ -32,11 +32,9 @@ for c in returns jumps changes overflows others end-deferred end-overflow \
 	end-overflow-onstack end-resethand; do
 	both prog_sig_stack "$c"
 done
-for c in frames afterwards old-ways contexts unwinds by-thread in-waits; do
+for c in frames afterwards old-ways contexts unwinds by-fd by-thread in-waits; do
 	both prog_sig_frames "$c"
 done
-# With several threads, all of which block it, what was sent does not wait.
-for c in by-fd by-others; do
-	[ -n "${NB_THREADS:-}" ] || both prog_sig_frames "$c"
-done
+# With several threads it is not pending for as long as it goes round them.
+[ -n "${NB_THREADS:-}" ] || both prog_sig_frames by-others
 exit "$bad"
