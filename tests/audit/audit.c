@@ -115,7 +115,7 @@ static void name_of(pid_t pid, uint64_t addr, char *name, size_t size,
 		    uint64_t *off)
 {
 	unsigned long start, end, offset;
-	char path[64], line[4200];
+	char path[64], line[4200], prot[8];
 	FILE *f;
 	int at;
 
@@ -125,13 +125,15 @@ static void name_of(pid_t pid, uint64_t addr, char *name, size_t size,
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f)) {
 		at = 0;
-		if (sscanf(line, "%lx-%lx %*s %lx %*s %*s%n", &start, &end,
-			   &offset, &at) < 3 ||
+		if (sscanf(line, "%lx-%lx %7s %lx %*s %*s%n", &start, &end,
+			   prot, &offset, &at) < 4 ||
 		    addr < start || addr >= end)
 			continue;
 		line[strcspn(line, "\n")] = '\0';
 		snprintf(name, size, "%s", line + at + strspn(line + at, " "));
 		*off = addr - start + offset;
+		if (!*name && prot[2] != 'x')
+			snprintf(name, size, "[data]");
 		break;
 	}
 	if (f)

@@ -23,7 +23,7 @@ for src in tests/fuzz/fuzz_*.c; do
 	# shellcheck disable=SC2207
 	more=($(sed -n 's/^ \* Sources: *//p' "$src"))
 	[ "${more[0]:-}" != all ] ||
-		more=(lib/*.c lib/{plat,mech,guard}/*.c lib/guard/entry.S
+		more=(lib/*.c lib/{plat,mech,guard}/*.c lib/*/*.S
 			"${more[@]:1}")
 	if ! clang -std=gnu11 -g -O1 -D_GNU_SOURCE -DNB_DEBUG -Iinclude \
 		-fsanitize=fuzzer,address,undefined \
