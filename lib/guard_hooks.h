@@ -19,6 +19,8 @@ extern const struct nb_guard_hook nb_guard_step;    /* guard_step.c */
 /* guard_process.c: a call by a child that shares our memory; a forked child */
 void nb_guard_process_shared(struct nb_regs *r);
 void nb_guard_process_forked(void);
+/* ... a call that was left by a jump */
+void nb_guard_process_abandoned(struct nb_slot *slot, struct nb_call *call);
 /* ... a thread that ends */
 void nb_guard_process_leaving(struct nb_slot *slot, const struct nb_call *call);
 

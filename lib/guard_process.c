@@ -8,7 +8,9 @@
  *    handler nor a slot of its own.
  * 2. A fork copies the memory while numabald is held off; in the child all is
  *    accessible before the program goes on.
- * 3. Before exec the thread has the mask, the policy and the signals that the
+ * 3. What a call has raised is lowered again, when it returns or when the
+ *    thread is seen to have left it by a jump from a handler.
+ * 4. Before exec the thread has the mask, the policy and the signals that the
  *    program believes in.
  */
 #include "guard/patch.h"
@@ -23,6 +25,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 /* What leave() has to undo; kept in aux[0], with its state behind it. */
@@ -59,6 +62,60 @@ static uint64_t clone_flags(const struct nb_regs *r)
 	return r->arg[0];
 }
 
+/* Invariant 3: no handler, which might jump, in between. */
+static void raise_for(struct nb_call *call, const struct nb_regs *r,
+		      uint64_t what)
+{
+	struct nb_slot *slot = nb_slot_for_sp(r->sp, NULL);
+	struct nb_sigstate ss;
+
+	memset(saved_signals(call), 0, sizeof(struct nb_exec_signals));
+	nb_signals_block(&ss);
+	if (what == SHARED) {
+		nb_hook_spawn_begin();
+		atomic_fetch_add(&nb_guard_shared_children, 1);
+	} else {
+		nb_hook_exec_begin();
+	}
+	call->aux[0] = what;
+	if (slot)
+		nb_call_owe(&slot->calls, call, true);
+	nb_signals_restore(&ss);
+}
+
+/* SIGSEGV first: it can be done twice, and before anything is armed. */
+static void lower(struct nb_call *call, struct nb_slot *slot)
+{
+	struct nb_sigstate ss;
+
+	if (call->aux[0] == SHARED)
+		nb_signal_vfork_end(saved_signals(call));
+	else
+		nb_signal_exec_failed(saved_signals(call));
+	nb_signals_block(&ss);
+	if (call->aux[0] == SHARED) {
+		atomic_fetch_sub(&nb_guard_shared_children, 1);
+		nb_hook_spawn_end();
+	} else {
+		nb_hook_exec_end();
+	}
+	if (slot)
+		nb_call_owe(&slot->calls, call, false);
+	nb_signals_restore(&ss);
+}
+
+/**
+ * nb_guard_process_abandoned() - a call that will never come back
+ * @slot: the calling thread's.
+ * @call: the entry of a call of this file, which owes something.
+ *
+ * Context: the thread itself, at its next call.
+ */
+void nb_guard_process_abandoned(struct nb_slot *slot, struct nb_call *call)
+{
+	lower(call, slot);
+}
+
 static void clone_enter(struct nb_call *call, struct nb_regs *r)
 {
 	uint64_t flags = clone_flags(r);
@@ -78,10 +135,8 @@ static void clone_enter(struct nb_call *call, struct nb_regs *r)
 		nb_hook_fork_prepare();
 		call->aux[0] = FORKED;
 	} else if (flags & CLONE_VFORK) {
-		nb_hook_spawn_begin();
+		raise_for(call, r, SHARED);
 		nb_signal_vfork_begin(saved_signals(call));
-		atomic_fetch_add(&nb_guard_shared_children, 1);
-		call->aux[0] = SHARED;
 	} else {
 		/* Nothing tells when it is gone. */
 		nb_standdown("the program shares its memory with a process");
@@ -99,11 +154,10 @@ static void exit_enter(struct nb_call *call, const struct nb_regs *r)
 		nb_hook_exit();
 }
 
-static void exec_enter(struct nb_call *call)
+static void exec_enter(struct nb_call *call, const struct nb_regs *r)
 {
-	nb_hook_exec_begin();
+	raise_for(call, r, EXECUTING);
 	nb_signal_exec_begin(saved_signals(call));
-	call->aux[0] = EXECUTING;
 	nb_call_want_leave(call);
 }
 
@@ -119,7 +173,7 @@ static void process_enter(struct nb_call *call, struct nb_regs *r)
 		break;
 	case SYS_execve:
 	case SYS_execveat:
-		exec_enter(call);
+		exec_enter(call, r);
 		break;
 	case SYS_exit:
 	case SYS_exit_group:
@@ -150,15 +204,9 @@ static void process_leave(struct nb_call *call, struct nb_regs *r)
 		else
 			nb_guard_process_forked();
 		break;
-	case SHARED:
-		/* Only the parent: the child never comes this far. */
-		atomic_fetch_sub(&nb_guard_shared_children, 1);
-		nb_signal_vfork_end(saved_signals(call));
-		nb_hook_spawn_end();
-		break;
+	case SHARED: /* the parent: the child never comes this far */
 	case EXECUTING:
-		nb_signal_exec_failed(saved_signals(call));
-		nb_hook_exec_end();
+		lower(call, nb_slot_for_sp(r->sp, NULL));
 		break;
 	}
 }

@@ -88,6 +88,7 @@ static struct nb_guard_ops ops = {
 	.no_slot = on_no_slot,
 	.called = nb_maybe_start_daemon,
 	.leaving = nb_guard_process_leaving,
+	.abandoned = nb_guard_process_abandoned,
 	.opaque = on_opaque,
 	.stack = on_stack,
 	.forked = nb_guard_process_forked,

@@ -17,7 +17,7 @@ LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c protect.c arm.c \
 LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c \
 	bridge.c shape.c site.c site_name.c \
 	window.c stub.c code.c area.c record.c install.c patch.c module.c \
-	xsave.c entry.S syscall.c subcall.c guard.c)
+	xsave.c entry.S syscall.c subcall.c hole.c guard.c)
 
 LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	start.c guard_setup.c guard_mm.c guard_advice.c guard_verify.c \

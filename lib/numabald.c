@@ -194,12 +194,20 @@ static void maybe_scan(uint64_t now)
 		nb_clock_ns() + nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
 }
 
+/* Not by an exec(2) on its way, which has it ignored if the program has. */
+static bool handler_taken(void)
+{
+	for (int i = 0; i < 100; i++) /* one may follow another */
+		if (nb_sigchain_intact() || atomic_load(&nb.inhibit))
+			return false;
+	return true;
+}
+
 static void check_health(void)
 {
 	if (atomic_load(&nb_fault_totals.not_restored))
 		nb_standdown("the kernel refused to give memory back");
-	else if (nb.preloaded && !nb_sigchain_intact() &&
-		 !atomic_load(&nb.crashed))
+	else if (nb.preloaded && handler_taken() && !atomic_load(&nb.crashed))
 		/* A linked program may have one that calls ours first. */
 		nb_standdown("the SIGSEGV handler was taken away");
 }

@@ -54,6 +54,8 @@ _Static_assert(sizeof(struct nb_call) == 272 && NB_HOOK_NONE == 0, "entry.S");
 _Static_assert(SLOW_END == 4 + 8 + 16, "entry.S");
 
 #define NEW_STACK (1ULL << 63) /* in nb_regs.site, between the two halves */
+#define ABANDONED (1ULL << 62) /* likewise: the slow half pushes */
+#define SITE_BITS (~(NEW_STACK | ABANDONED))
 /* What the guard needs of a stack, vector state included. */
 #define STACK_BYTES 32768ULL
 #define PAGE_BYTES 4096ULL
@@ -296,6 +298,14 @@ static struct nb_call *push(struct nb_slot *slot, const struct nb_regs *r)
 		atomic_load_explicit(&slot->alt_end, memory_order_relaxed));
 }
 
+static struct nb_call *abandoned(struct nb_slot *slot, const struct nb_regs *r)
+{
+	return nb_call_abandoned(
+		&slot->calls, r->sp,
+		atomic_load_explicit(&slot->alt_start, memory_order_relaxed),
+		atomic_load_explicit(&slot->alt_end, memory_order_relaxed));
+}
+
 static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
 {
 	bool new_stack = false, opaque = false;
@@ -311,6 +321,12 @@ static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
 		return nb_guard_is_on();
 	if (nb_unlikely(new_stack))
 		r->site |= NEW_STACK;
+	if (nb_unlikely(atomic_load_explicit(&slot->calls.owing,
+					     memory_order_relaxed)) &&
+	    abandoned(slot, r)) {
+		r->site |= ABANDONED;
+		return true;
+	}
 	call = push(slot, r);
 	if (nb_unlikely(!call))
 		return true;
@@ -424,17 +440,25 @@ void nb_guard_enter_slow(struct nb_regs *r)
 	struct nb_slot *slot;
 	struct nb_call *call;
 
-	r->site &= ~NEW_STACK;
 	if (shared_child()) {
+		r->site &= SITE_BITS;
 		enter_shared_child(r);
 		return;
 	}
 	slot = nb_slot_for_sp(r->sp, &ignored);
 	if (!slot) {
+		r->site &= SITE_BITS;
 		no_slot();
 		return;
 	}
 	nb_guard_active_regs = r;
+	if (nb_unlikely(r->site & ABANDONED)) {
+		r->site &= SITE_BITS;
+		while ((call = abandoned(slot, r)))
+			ops->abandoned(slot, call);
+		enter(r, nb_sysclass(r->rax));
+	}
+	r->site &= SITE_BITS;
 	if (new_stack)
 		new_thread_or_stack(slot, r->sp);
 	if (is_watching() && ops->called)
@@ -494,50 +518,12 @@ bool nb_guard_leave(struct nb_regs *r)
 	return false;
 }
 
-/* Chunk by chunk: a neighbour that is armed proves nothing. */
-static bool has_armed(uint64_t start, uint64_t end)
-{
-	while (start < end) {
-		struct nb_block *b = nb_block_next(start, end);
-		uint64_t stop;
-
-		if (!b)
-			return false;
-		start = nb_max(start, b->start);
-		stop = nb_min(end, b->start + NB_BLOCK_BYTES);
-		for (; start < stop;
-		     start = nb_chunk_start(b, nb_chunk_index(b, start)) +
-			     nb_chunk_bytes(b))
-			if (atomic_load(&b->state[nb_chunk_index(b, start)]) ==
-			    NB_CHUNK_ARMED)
-				return true;
-	}
-	return false;
-}
-
 /* G5: EFAULT for memory that is armed now is our doing. */
 static void check_hole(const struct nb_call *call, const struct nb_regs *r)
 {
-	uint32_t nr =
-		atomic_load_explicit(&call->nr_ranges, memory_order_relaxed);
-
-	if (r->rax != (uint64_t)-EFAULT || !nb_guard_is_on())
-		return;
-	for (uint32_t i = 0; i < nr; i++) {
-		uint64_t start = atomic_load_explicit(&call->range[i].start,
-						      memory_order_relaxed);
-		uint64_t end = atomic_load_explicit(&call->range[i].end,
-						    memory_order_relaxed);
-
-		if (!has_armed(start, end))
-			continue;
-		if (i == NB_CALL_RANGES - 1 &&
-		    atomic_load_explicit(&call->flags, memory_order_relaxed) &
-			    NB_CALL_HULL)
-			continue;
+	if (r->rax == (uint64_t)-EFAULT && nb_guard_is_on() &&
+	    nb_call_has_armed(call))
 		ops->hole(call, r->site);
-		return;
-	}
 }
 
 /**

@@ -34,6 +34,8 @@ struct nb_guard_ops {
 	void (*opaque)(void);
 	/* A thread of this process found no slot. */
 	void (*no_slot)(void);
+	/* A call that owes something will never come back. */
+	void (*abandoned)(struct nb_slot *slot, struct nb_call *call);
 	/* exit(2) is all that the thread will do: the last look at its slot. */
 	void (*leaving)(struct nb_slot *slot, const struct nb_call *call);
 	/* The thread is new, or runs on a stack that is: @sp is in it. */
@@ -67,6 +69,8 @@ bool nb_guard_enter(struct nb_regs *r);
 void nb_guard_enter_slow(struct nb_regs *r);
 bool nb_guard_leave(struct nb_regs *r);
 void nb_guard_leave_slow(struct nb_regs *r);
+
+bool nb_call_has_armed(const struct nb_call *call); /* hole.c */
 
 /* entry.S: where stubs call to */
 void nb_guard_enter_entry(void);

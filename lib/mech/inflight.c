@@ -168,3 +168,45 @@ void nb_call_publish(struct nb_call *call, uint64_t start, uint64_t len)
 	/* Before the thread looks for marks: inflight.h. */
 	in_order();
 }
+
+/**
+ * nb_call_owe() - a call's end has something to undo, or has undone it
+ * @s: the calling thread's stack.
+ * @call: its entry.
+ * @yes: which.
+ *
+ * Context: the stack's thread, signals blocked.
+ */
+void nb_call_owe(struct nb_call_stack *s, struct nb_call *call, bool yes)
+{
+	uint32_t flags = get(&call->flags);
+
+	if (!(flags & NB_CALL_OWES) != yes)
+		return;
+	put(&call->flags, flags ^ NB_CALL_OWES);
+	put(&s->owing, get(&s->owing) + (yes ? 1U : ~0U));
+	in_order();
+}
+
+/**
+ * nb_call_abandoned() - a call that has ended and still owes something
+ * @s: the calling thread's stack.
+ * @sp: the stack pointer at the site of the call that is about to be made.
+ * @alt_start: first byte of the thread's alternate signal stack.
+ * @alt_end: one past its last.
+ *
+ * A handler that interrupted it has jumped away.
+ *
+ * Context: the stack's thread, before nb_call_push(); general registers only.
+ * Return: its entry, to be settled by nb_call_owe(); or NULL.
+ */
+struct nb_call *nb_call_abandoned(struct nb_call_stack *s, uint64_t sp,
+				  uint64_t alt_start, uint64_t alt_end)
+{
+	for (uint32_t i = get(&s->depth); i--;)
+		if (get(&s->call[i].flags) & NB_CALL_OWES &&
+		    dead(get(&s->call[i].sp), sp, alt_start,
+			 alt_end - alt_start))
+			return &s->call[i];
+	return NULL;
+}

@@ -39,6 +39,7 @@ enum nb_call_flags {
 	NB_CALL_EMULATED = 1U << 4,  /* the kernel is asked something harmless;
 				      * the result is ret */
 	NB_CALL_HULL = 1U << 5,	     /* the last range spans several */
+	NB_CALL_OWES = 1U << 6,	     /* its end has something to undo */
 };
 
 /* Written by the thread only; numabald reads what is atomic. */
@@ -56,6 +57,7 @@ struct nb_call {
 
 struct nb_call_stack {
 	_Atomic uint32_t depth;
+	_Atomic uint32_t owing; /* entries with NB_CALL_OWES */
 	/* rsp of the outermost call that found no room, or 0: opaque */
 	_Atomic uint64_t overflow;
 	struct nb_call call[NB_CALL_DEPTH];
@@ -65,6 +67,9 @@ struct nb_call *nb_call_push(struct nb_call_stack *s, uint64_t sp,
 			     uint64_t alt_start, uint64_t alt_end);
 void nb_call_pop(struct nb_call_stack *s, uint64_t sp);
 void nb_call_publish(struct nb_call *call, uint64_t start, uint64_t len);
+void nb_call_owe(struct nb_call_stack *s, struct nb_call *call, bool yes);
+struct nb_call *nb_call_abandoned(struct nb_call_stack *s, uint64_t sp,
+				  uint64_t alt_start, uint64_t alt_end);
 
 /*
  * The index + 1 of the entry of a call that returns; 0 if it never had one.

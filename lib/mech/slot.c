@@ -180,6 +180,7 @@ static int find(int tid)
 static void forget_calls(struct nb_slot *s)
 {
 	atomic_store(&s->calls.depth, 0);
+	atomic_store(&s->calls.owing, 0);
 	atomic_store(&s->calls.overflow, 0);
 	s->tls_shared = 0;
 	s->stack_lo = 0;
