@@ -5,12 +5,13 @@
 # pure sources (base and policy) and those that its "Sources:" lines name, and
 # runs it for FUZZ_S seconds from the seeds in corpus/NAME/. A finding is left in
 # build/fuzz/ and fails. FUZZ_ONLY=NAME: only that one.
+# FUZZ_MUTANT: without that defence (lib/base/mutant.h).
 
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 secs=${FUZZ_S:-30}
-out=build/fuzz
+out=build/fuzz${FUZZ_MUTANT:+/$FUZZ_MUTANT}
 failed=0
 passed=0
 
@@ -28,6 +29,7 @@ for src in tests/fuzz/fuzz_*.c; do
 	if ! clang -std=gnu11 -g -O1 -D_GNU_SOURCE -DNB_DEBUG -Iinclude \
 		-fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -o "$out/$name" \
+		${FUZZ_MUTANT:+"-DNB_MUTANT_$FUZZ_MUTANT"} \
 		"$src" lib/base/*.c lib/policy/*.c "${more[@]}" -ldl; then
 		failed=$((failed + 1))
 		continue

@@ -104,4 +104,17 @@ for m in NO_PUBLISH NO_MM_HOOK; do
 done
 build NO_MEMBARRIER tests/integration/test_litmus
 try NO_MEMBARRIER
+# The model of the address space has to notice as well.
+if type -P clang > /dev/null; then
+	FUZZ_MUTANT=NO_MM_HOOK FUZZ_ONLY=fuzz_mm FUZZ_S=$secs \
+		tests/fuzz/run.sh > "$log" 2>&1
+	if grep -q '^FAIL  fuzz_mm' "$log" && grep -q 'deadly signal' "$log"
+	then
+		echo "NO_MM_HOOK: noticed by fuzz_mm"
+	else
+		tail -n 5 "$log"
+		echo "FAIL NO_MM_HOOK: not noticed by fuzz_mm for $secs s"
+		bad=1
+	fi
+fi
 exit $bad
