@@ -31,6 +31,8 @@ done
 # A call that is left by a jump, too, must not keep memory from being armed.
 plain_run "$progs/prog_sig_abandon"
 guarded_run 1000 "$progs/prog_sig_abandon"
+plain_run "$progs/prog_sig_small"
+guarded_run 1000 "$progs/prog_sig_small"
 plain_run "$progs/prog_sig_fibers" 200
 guarded_run 1000 "$progs/prog_sig_fibers" "${1:-20000}"
 [ "$(counter lost_signals)" = 0 ] || fail "the kernel threw signals away"
