@@ -16,6 +16,7 @@ type -P gdb > /dev/null || skip "no gdb"
 	skip "cores go elsewhere: $(cat /proc/sys/kernel/core_pattern)"
 ulimit -c unlimited 2> /dev/null || skip "cores are not allowed here"
 
+# shellcheck disable=SC2016 # $ is gdb's
 for how in plain balanced; do
 	mkdir "$tmp/$how" && cd "$tmp/$how" || exit 1
 	"$how" timeout -k 5 60 "$prog" > out 2>&1
