@@ -226,14 +226,15 @@ static enum where judge(pid_t pid, uint64_t ip)
 	return base && !strncmp(base + 1, "libnumabal", 10) ? OURS : UNGUARDED;
 }
 
-static enum where where_is(pid_t pid, uint64_t ip)
+/* @tid: of @pid, whose first thread may have ended. */
+static enum where where_is(pid_t pid, pid_t tid, uint64_t ip)
 {
 	size_t i = (size_t)(ip ^ ip >> 13 ^ (uint64_t)pid) % NR_SEEN;
 
 	/* What is not guarded may be soon. */
 	if (seen[i].pid != pid || seen[i].ip != ip ||
 	    seen[i].where == UNGUARDED) {
-		seen[i].where = judge(pid, ip);
+		seen[i].where = judge(tid, ip);
 		seen[i].pid = pid;
 		seen[i].ip = ip;
 	}
@@ -251,7 +252,7 @@ static void on_call(pid_t tid)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(si), &si) <= 0 ||
 	    si.op != PTRACE_SYSCALL_INFO_SECCOMP)
 		return;
-	w = where_is(t->pid, si.instruction_pointer);
+	w = where_is(t->pid, tid, si.instruction_pointer);
 	if (w == UNGUARDED && has_call(t->pid, si.stack_pointer))
 		w = GUARDED;
 	if (w == GUARDED) {
@@ -260,8 +261,10 @@ static void on_call(pid_t tid)
 	}
 	if (w != UNGUARDED || !t->on)
 		return;
+	name_of(tid, si.instruction_pointer - 2, name, sizeof(name), &off);
+	if (!strcmp(name, "?")) /* killed meanwhile: it has no memory */
+		return;
 	unguarded++;
-	name_of(t->pid, si.instruction_pointer - 2, name, sizeof(name), &off);
 	fprintf(report, "unguarded %s+%lx %lu\n", name, (unsigned long)off,
 		(unsigned long)si.seccomp.nr);
 }
