@@ -307,12 +307,30 @@ static bool hand_written(void)
 	return true;
 }
 
+/* Memory with nothing else anywhere near it. */
+static unsigned char *lonely_buffer(void)
+{
+	const size_t gap = 16UL << 20, bytes = 64 * PAGE;
+	unsigned char *p = mmap(NULL, 2 * gap, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	p = mmap(p + gap, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	memset(p, 1, bytes);
+	return p;
+}
+
 /* Known by nothing but the hint faults of their first use. */
 static bool silent(void)
 {
-	unsigned char *control = new_buffer(64 * PAGE);
+	/* What is next to a stack may pass for a part of it. */
+	unsigned char *control = lonely_buffer();
 
-	CHECK(make_stacks());
+	CHECK(control && make_stacks());
 	for (int i = 0; i < COROUTINES; i++) {
 		/* Later ones are next to it, and known with it. */
 		CHECK(i || wait_armed((char *)parked[i] - STACK / 4));
