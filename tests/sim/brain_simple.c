@@ -46,10 +46,8 @@ const struct sim_brain sim_brain_interleave = {
 };
 
 const struct sim_brain *const sim_brains[] = {
-	&sim_brain_never,
-	&sim_brain_interleave,
-	&sim_brain_kernel,
-	&sim_brain_perfect,
+	&sim_brain_never,   &sim_brain_interleave, &sim_brain_kernel,
+	&sim_brain_numabal, &sim_brain_perfect,
 };
 
 const unsigned int sim_nr_brains = nb_array_size(sim_brains);

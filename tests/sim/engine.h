@@ -134,6 +134,7 @@ struct sim {
 	double crowd_link[NB_MAX_NODES][NB_MAX_NODES];
 	uint16_t nr_running[NB_MAX_CPUS];
 	double load[NB_MAX_CPUS];
+	double busy_ns[NB_MAX_CPUS]; /* since the start */
 	/* results */
 	struct sim_totals total;
 	struct sim_window *window;

@@ -36,6 +36,7 @@ struct sim_machine_spec {
 	uint32_t link_mbps; /* of a link between two nodes */
 	/* The distance of two nodes. */
 	int (*distance)(int a, int b);
+	bool apart; /* not in the table, unless it is named */
 };
 
 extern const struct sim_machine_spec sim_machines[];

@@ -20,12 +20,13 @@ static bool timeline, tsv;
 static void usage(FILE *f)
 {
 	fprintf(f, "usage: numabal-sim [options]\n"
-		   "  -s LIST  scenarios (names or their beginnings, with ,)\n"
+		   "  -s LIST  scenarios, with commas\n"
 		   "  -m LIST  machines\n"
 		   "  -b LIST  brains: never, interleave, kernel, ...\n"
 		   "  -S SEED  of all that is random (1)\n"
 		   "  -T SECS  simulated time (as the scenario says)\n"
 		   "  -g KB    grain of memory that is not huge pages (16)\n"
+		   "  -x MB    memory of a thread, about (32)\n"
 		   "  -H       all memory in huge pages\n"
 		   "  -j N     processes (1)\n"
 		   "  -v       a line for each second\n"
@@ -33,7 +34,7 @@ static void usage(FILE *f)
 		   "  -l       list scenarios, machines and brains\n");
 }
 
-/* Is a name, or its beginning up to a '-', in the list?  All if no list. */
+/* Is a name in the list?  All if there is no list. */
 static bool wanted(const char *list, const char *name)
 {
 	size_t len;
@@ -129,7 +130,8 @@ static unsigned int make_rows(struct sim_row *rows)
 	for (unsigned int i = 0; i < sim_nr_scenarios; i++) {
 		for (unsigned int k = 0; k < sim_nr_machines; k++) {
 			if (!wanted(want_scenario, sim_scenarios[i].name) ||
-			    !wanted(want_machine, sim_machines[k].name))
+			    !wanted(want_machine, sim_machines[k].name) ||
+			    (!want_machine && sim_machines[k].apart))
 				continue;
 			rows[nr].scenario = &sim_scenarios[i];
 			rows[nr++].machine = &sim_machines[k];
@@ -169,7 +171,7 @@ static bool parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "s:m:b:S:T:g:Hj:vtlh")) != -1) {
+	while ((c = getopt(argc, argv, "s:m:b:S:T:g:x:Hj:vtlh")) != -1) {
 		switch (c) {
 		case 's':
 			want_scenario = optarg;
@@ -188,6 +190,9 @@ static bool parse_options(int argc, char **argv)
 			break;
 		case 'g':
 			grain_kb = (uint32_t)atoi(optarg);
+			break;
+		case 'x':
+			sim_slice_mb = (uint32_t)nb_max(atoi(optarg), 1);
 			break;
 		case 'H':
 			sim_huge_pages = true;

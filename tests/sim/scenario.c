@@ -8,9 +8,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SLICE (32 * NB_MIB)
+#define SLICE ((uint64_t)sim_slice_mb * NB_MIB)
 
 bool sim_huge_pages;
+uint32_t sim_slice_mb = 32;
 
 /* A mapping of one segment, first used from @nid. */
 static int buffer(struct sim *s, int proc, uint64_t bytes, int nid)

@@ -18,7 +18,8 @@ struct sim_scenario {
 
 extern const struct sim_scenario sim_scenarios[];
 extern const unsigned int sim_nr_scenarios;
-extern bool sim_huge_pages; /* all memory is in huge pages */
+extern bool sim_huge_pages;   /* all memory is in huge pages */
+extern uint32_t sim_slice_mb; /* what a thread has of its own, about */
 
 /* What a program has in the end. */
 struct sim_result {

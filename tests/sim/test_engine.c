@@ -28,7 +28,7 @@ static int ring(int a, int b)
 
 /* Two nodes of one CPU and 16 MiB; bandwidth is no matter. */
 static const struct sim_machine_spec tiny = {
-	"tiny", "", 2, 1, {1}, {1}, {1000000}, 1000000, twice,
+	"tiny", "", 2, 1, {1}, {1}, {1000000}, 1000000, twice, false,
 };
 
 static struct sim_machine machine;
@@ -331,7 +331,8 @@ static void no_page_is_lost(void **state)
 		const struct sim_scenario *sc = &sim_scenarios[i];
 		struct sim *s;
 
-		sim_machine_make(&machine, &sim_machines[i % sim_nr_machines]);
+		sim_machine_make(&machine,
+				 &sim_machines[i % (sim_nr_machines - 1)]);
 		s = sim_new(&machine, &wild, i, 64);
 		sim_run(s, sc, 3, NULL);
 		check_books(s);

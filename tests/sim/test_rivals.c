@@ -36,7 +36,8 @@ static void nobody_beats_the_oracle(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < sim_nr_scenarios; i++) {
 		const char *sc = sim_scenarios[i].name;
-		const char *m = sim_machines[i % sim_nr_machines].name;
+		/* All but the big one. */
+		const char *m = sim_machines[i % (sim_nr_machines - 1)].name;
 		struct sim_result best = run(sc, m, &sim_brain_perfect, 10);
 
 		for (unsigned int k = 0; k < sim_nr_brains; k++) {
@@ -116,6 +117,49 @@ static void the_kernel_promotes_what_is_hot(void **state)
 	assert_true(r.end_local > never.end_local + 0.2);
 }
 
+/* lib/policy in the simulator does what it does in small in test_pipeline. */
+static void numabal_places_what_it_can(void **state)
+{
+	static const char *const easy[] = {"private", "next",	"bound",
+					   "locked",  "numa02", "numa01-local"};
+
+	(void)state;
+	for (size_t i = 0; i < nb_array_size(easy); i++) {
+		struct sim_result r =
+			run(easy[i], "4node", &sim_brain_numabal, 30);
+
+		assert_in_range((int)(r.end_local * 1000), 990, 1000);
+		if (!strcmp(easy[i], "bound"))
+			assert_int_equal(r.moves, 0);
+		if (!strcmp(easy[i], "locked"))
+			assert_int_equal(r.moved_mb, 0);
+	}
+}
+
+static void the_same_comes_out_each_time(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < sim_nr_brains; i++) {
+		struct sim_result a = run("churn", "mesh", sim_brains[i], 10);
+		struct sim_result b = run("churn", "mesh", sim_brains[i], 10);
+
+		assert_memory_equal(&a, &b, sizeof(a));
+	}
+}
+
+/* 1024 threads, 64 GiB in small pages. */
+static void large_machines_are_no_matter(void **state)
+{
+	struct sim_result r;
+
+	(void)state;
+	sim_slice_mb = 64;
+	r = run("private", "big", &sim_brain_numabal, 3);
+	sim_slice_mb = 32;
+	assert_int_equal(r.nr_pages_4k, 16 << 20);
+	assert_true(r.faults > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +169,9 @@ int main(void)
 		cmocka_unit_test(the_kernel_parts_two_processes),
 		cmocka_unit_test(the_kernel_swaps_threads),
 		cmocka_unit_test(the_kernel_promotes_what_is_hot),
+		cmocka_unit_test(numabal_places_what_it_can),
+		cmocka_unit_test(the_same_comes_out_each_time),
+		cmocka_unit_test(large_machines_are_no_matter),
 	};
 
 	return cmocka_run_group_tests_name("rivals", tests, NULL, NULL);

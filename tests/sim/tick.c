@@ -24,7 +24,7 @@ static double chance(double touches)
 }
 
 /* Share out a CPU's tick among its threads, from @first on. */
-static void share_cpu(struct sim *s, int first)
+static void share_cpu(struct sim *s, int cpu, int first)
 {
 	struct sim_thread *t;
 	double left = 1;
@@ -49,6 +49,7 @@ static void share_cpu(struct sim *s, int first)
 		}
 		nr = open;
 	}
+	s->busy_ns[cpu] += (1 - left) * SIM_TICK_NS;
 }
 
 static void share_cpus(struct sim *s)
@@ -68,7 +69,7 @@ static void share_cpus(struct sim *s)
 		first[t->cpu] = i;
 	}
 	for (int cpu = 0; cpu < s->m.nr_cpus; cpu++)
-		share_cpu(s, first[cpu]);
+		share_cpu(s, cpu, first[cpu]);
 }
 
 /* What an access of a thread on @nid to a segment costs, on average. */

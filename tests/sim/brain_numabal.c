@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * numabal as a brain: its objects, its hint fault, and numabald's pass as in
+ * lib/numabald.c, with its budget and with the default options.
+ *
+ * Costs are the design's measurements: SIGSEGV and mprotect(2) take 5 us for a
+ * chunk, and 75 ns more for each further small page in it.
+ */
+#include "brains.h"
+#include "numabal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FAULT_NS 5000.0
+#define FAULT_4K_NS 75.0
+#define DRAIN_NS 1000.0 /* of numabald's time, for each fault */
+
+/* include/numabal.h, the defaults */
+#define SCAN_DELAY_MS 1000
+#define MAX_OVERHEAD_PCT 2
+#define MIN_RSS_MB 64
+
+/* lib/numabald.c */
+#define POLL_MIN_NS (10 * NB_NSEC_PER_MSEC)
+#define POLL_MAX_NS (500 * NB_NSEC_PER_MSEC)
+
+#define COST_BURST_NS (100 * NB_NSEC_PER_MSEC)
+#define UNSETTLED_PASSES 4
+#define UNSETTLED_FACTOR 5
+
+static void *numabal_init(struct sim *s)
+{
+	struct n_brain *b = calloc(1, sizeof(*b));
+
+	assert(b);
+	b->s = s;
+	sim_machine_topology(&s->m, &b->topo);
+	b->scan_opts =
+		(struct nb_scan_opts){256, N_PAGE_BYTES, 8 * N_BLOCK_BYTES};
+	b->period_opts = (struct nb_scan_period_opts){1000, 60000, 256};
+	for (int i = 0; i < SIM_MAX_PROCS; i++) {
+		struct n_proc *p = &b->proc[i];
+
+		p->b = b;
+		p->proc = i;
+		p->unsettled = UNSETTLED_PASSES;
+		p->poll_ns = POLL_MAX_NS;
+		nb_scan_period_start(&p->period, &b->period_opts, 0);
+		nb_rate_limit_init(&p->rate, 0, 0);
+	}
+	return b;
+}
+
+static void numabal_fini(void *ctx)
+{
+	struct n_brain *b = ctx;
+
+	for (int i = 0; i < b->nr_tasks; i++) {
+		if (b->task[i])
+			free(b->task[i]->nf);
+		free(b->task[i]);
+	}
+	free(b->task);
+	free(b->va);
+	free(b->vmas);
+	free(b->history);
+	free(b);
+}
+
+static void thread_start(void *ctx, int thread)
+{
+	struct n_brain *b = ctx;
+	struct n_task *t = calloc(1, sizeof(*t));
+
+	if (thread >= b->cap_tasks) {
+		b->cap_tasks = thread * 2 + 16;
+		b->task = realloc(b->task,
+				  (size_t)b->cap_tasks * sizeof(*b->task));
+	}
+	assert(t && b->task);
+	t->current_nid = NB_NO_NODE;
+	t->pinned_nid = NB_NO_NODE;
+	b->task[thread] = t;
+	b->nr_tasks = thread + 1;
+	b->proc[b->s->thread[thread].proc].started = true;
+}
+
+static void thread_exit(void *ctx, int thread)
+{
+	struct n_brain *b = ctx;
+
+	b->proc[b->s->thread[thread].proc].exited_ns +=
+		b->s->thread[thread].run_ns;
+	free(b->task[thread]->nf);
+	free(b->task[thread]);
+	b->task[thread] = NULL;
+}
+
+void n_pay(struct n_proc *p, double ns, enum sim_cost what)
+{
+	sim_charge(p->b->s, SIM_PROC(p->proc), ns, what);
+	p->daemon_ns += (uint64_t)ns;
+}
+
+/* The handler: give the chunk back, leave a note; a full ring drops it. */
+static void numabal_fault(void *ctx, const struct sim_fault *f)
+{
+	struct n_brain *b = ctx;
+	const struct sim_region *r = sim_region_of(b->s, f->page);
+	struct n_task *t = b->task[f->thread];
+	struct n_proc *p = &b->proc[r->proc];
+	double ns = FAULT_NS;
+
+	if (!r->thp)
+		ns += FAULT_4K_NS * f->nr * r->page_4k;
+	sim_charge(b->s, f->thread, ns, SIM_FAULT);
+	p->fault_ns += (uint64_t)ns;
+	if (t->nr_ring == N_RING_SIZE)
+		p->nr_dropped++;
+	else
+		t->ring[t->nr_ring++] = *f;
+}
+
+static uint64_t cost_ns(const struct n_proc *p)
+{
+	return p->daemon_ns + p->fault_ns;
+}
+
+static uint64_t process_cpu_ns(const struct n_proc *p)
+{
+	uint64_t ns = p->exited_ns + p->daemon_ns;
+	struct n_task *t;
+	int i;
+
+	n_for_each_task(t, i, p) ns += p->b->s->thread[i].run_ns;
+	return ns;
+}
+
+static uint64_t rss_bytes(const struct n_proc *p)
+{
+	const struct sim *s = p->b->s;
+	uint64_t pages = 0;
+
+	for (int i = 0; i < s->nr_regions; i++)
+		if (s->region[i].alive && s->region[i].proc == p->proc)
+			pages += s->region[i].nr *
+				 (uint64_t)s->region[i].page_4k;
+	return pages * N_PAGE_BYTES;
+}
+
+/* lib/numabald.c, within_budget() */
+static bool within_budget(const struct n_proc *p, uint64_t cpu)
+{
+	uint64_t cost = cost_ns(p) - p->base_cost_ns;
+	uint64_t free_ns = COST_BURST_NS + p->placing_ns;
+	uint32_t pct = MAX_OVERHEAD_PCT;
+
+	if (p->unsettled)
+		pct *= UNSETTLED_FACTOR;
+	if (cost <= free_ns)
+		return true;
+	return !nb_scan_budget_delay(cost - free_ns, cpu - p->base_cpu_ns, pct);
+}
+
+/* lib/numabald.c, note_settling() */
+static void note_settling(struct n_proc *p, uint32_t local_before)
+{
+	uint32_t local = p->local_permille;
+	bool was = p->unsettled;
+
+	if (local + 200 < local_before)
+		p->unsettled = UNSETTLED_PASSES;
+	else if (local < 900 && local > local_before + 50)
+		p->unsettled = nb_max(p->unsettled, 2U);
+	else if (p->unsettled)
+		p->unsettled--;
+	if (was == !!p->unsettled)
+		return;
+	p->base_cost_ns = cost_ns(p);
+	p->base_cpu_ns = process_cpu_ns(p);
+	p->placing_ns = 0;
+}
+
+static bool may_scan(const struct n_proc *p)
+{
+	uint64_t cpu = process_cpu_ns(p);
+	uint64_t period_ns = p->period.scan_period_ms * NB_NSEC_PER_MSEC;
+
+	if (p->scan_cpu_ns && cpu - p->scan_cpu_ns < period_ns)
+		return false;
+	return within_budget(p, cpu);
+}
+
+/* lib/numabald.c, maybe_scan() */
+static void maybe_scan(struct n_proc *p)
+{
+	uint64_t now = p->b->s->now_ns;
+
+	if (now < p->next_scan_ns)
+		return;
+	p->next_scan_ns = now + p->period.scan_period_ms * NB_NSEC_PER_MSEC;
+	p->rss_bytes = rss_bytes(p);
+	if (p->scan.pass_ended) {
+		uint32_t before = p->local_permille;
+
+		n_place_round(p);
+		note_settling(p, before);
+		p->scan.pass_ended = false;
+	}
+	if (p->rss_bytes < MIN_RSS_MB * NB_MIB || !may_scan(p))
+		return;
+	if (!p->scan_cpu_ns)
+		nb_scan_period_start(&p->period, &p->b->period_opts,
+				     p->rss_bytes);
+	p->scan_cpu_ns = process_cpu_ns(p);
+	n_scan_run(p);
+	p->poll_ns = POLL_MIN_NS;
+	p->next_scan_ns = now + p->period.scan_period_ms * NB_NSEC_PER_MSEC;
+}
+
+/* lib/numabald.c, numabald_pass() and wait_for_work() */
+static void pass(struct n_proc *p)
+{
+	unsigned int nr = n_fault_drain(p);
+
+	n_pay(p, DRAIN_NS * nr, SIM_FAULT);
+	p->poll_ns = nr ? POLL_MIN_NS : nb_min(p->poll_ns * 2, POLL_MAX_NS);
+	maybe_scan(p);
+	p->next_pass_ns = nb_min(p->next_scan_ns, p->b->s->now_ns + p->poll_ns);
+}
+
+static void make_room(struct n_brain *b)
+{
+	const struct sim *s = b->s;
+
+	if (s->nr_pages > b->nr_pages) {
+		b->history =
+			realloc(b->history, s->nr_pages * sizeof(*b->history));
+		assert(b->history);
+		memset(b->history + b->nr_pages, 0,
+		       (s->nr_pages - b->nr_pages) * sizeof(*b->history));
+		b->nr_pages = s->nr_pages;
+	}
+	if (s->nr_regions > b->cap_regions) {
+		b->cap_regions = s->nr_regions * 2;
+		b->va = realloc(b->va, (size_t)b->cap_regions * sizeof(*b->va));
+		b->vmas = realloc(b->vmas,
+				  (size_t)b->cap_regions * sizeof(*b->vmas));
+		assert(b->va && b->vmas);
+	}
+	/* One after the other, with holes, at multiples of a huge page. */
+	for (; b->nr_regions < s->nr_regions; b->nr_regions++) {
+		int i = b->nr_regions;
+		uint64_t at = 1ULL << 32;
+
+		if (i)
+			at = b->va[i - 1] +
+			     s->region[i - 1].nr *
+				     (uint64_t)s->region[i - 1].page_4k *
+				     N_PAGE_BYTES;
+		b->va[i] = nb_align_up(at, N_BLOCK_BYTES) + N_BLOCK_BYTES;
+	}
+}
+
+static void numabal_tick(void *ctx)
+{
+	struct n_brain *b = ctx;
+
+	make_room(b);
+	for (int i = 0; i < b->s->nr_procs; i++) {
+		struct n_proc *p = &b->proc[i];
+
+		if (!p->started)
+			continue;
+		if (!p->next_scan_ns)
+			p->next_scan_ns =
+				b->s->now_ns + SCAN_DELAY_MS * NB_NSEC_PER_MSEC;
+		if (b->s->now_ns >= p->next_pass_ns)
+			pass(p);
+	}
+}
+
+const struct sim_brain sim_brain_numabal = {
+	.name = "numabal",
+	.doc = "lib/policy as it is, with the default options",
+	.init = numabal_init,
+	.fini = numabal_fini,
+	.thread_start = thread_start,
+	.thread_exit = thread_exit,
+	.hint_fault = numabal_fault,
+	.tick = numabal_tick,
+};

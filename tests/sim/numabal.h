@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * numabal on the simulated machine: the real policy of lib/policy, and a
+ * stand-in for each file of lib/ that calls it.  One balancer per process.
+ */
+#ifndef NB_SIM_NUMABAL_H
+#define NB_SIM_NUMABAL_H
+
+#include "../../lib/policy/migrate_filter.h"
+#include "../../lib/policy/numa_faults.h"
+#include "../../lib/policy/placement.h"
+#include "../../lib/policy/rate_limit.h"
+#include "../../lib/policy/scan.h"
+#include "../../lib/policy/scan_period.h"
+#include "../../lib/policy/task_place.h"
+#include "engine.h"
+
+#define N_PAGE_BYTES 4096U
+#define N_BLOCK_BYTES (2 * NB_MIB) /* lib/mech/chunk.h */
+#define N_RING_SIZE 256		   /* lib/mech/slot.h */
+
+/* lib/tasks.h; its fault ring too. */
+struct n_task {
+	bool known, running;
+	int16_t current_nid, pinned_nid;
+	uint16_t place_why;
+	uint32_t hold, moves;
+	uint64_t run_ns, wait_ns, round_ns;
+	uint64_t d_run_ns, d_wait_ns, d_ns;
+	struct nb_numa_faults *nf;
+	struct sim_fault ring[N_RING_SIZE];
+	uint32_t nr_ring;
+};
+
+/* lib/nb.h: what belongs to one process. */
+struct n_proc {
+	struct n_brain *b;
+	int proc;
+	bool started;
+	struct nb_scan scan;
+	struct nb_scan_period period;
+	struct nb_pass_faults pass;
+	struct nb_rate_limit rate;
+	uint64_t next_pass_ns, next_scan_ns, poll_ns;
+	uint64_t scan_cpu_ns, exited_ns;
+	uint64_t daemon_ns, fault_ns, placing_ns;
+	uint64_t base_cost_ns, base_cpu_ns;
+	uint64_t rss_bytes, nr_moved, nr_dropped;
+	uint32_t unsettled, local_permille, nr_rounds;
+	double busy_before[NB_MAX_CPUS]; /* /proc/stat at the last round */
+	uint64_t busy_ns;		 /* and when that was */
+};
+
+struct n_brain {
+	struct sim *s;
+	struct nb_topology topo;
+	struct nb_scan_opts scan_opts;
+	struct nb_scan_period_opts period_opts;
+	struct n_proc proc[SIM_MAX_PROCS];
+	struct n_task **task; /* by thread */
+	int nr_tasks, cap_tasks;
+	uint64_t *va; /* where each region starts */
+	int nr_regions, cap_regions;
+	struct nb_page_history *history; /* by page: of the chunk there */
+	uint32_t nr_pages;
+	struct nb_vma *vmas;
+	uint64_t why_count[NB_NR_WHY];
+};
+
+#define n_for_each_task(t, i, p)                                               \
+	for ((i) = 0; (i) < (p)->b->nr_tasks; (i)++)                           \
+		if (((t) = (p)->b->task[i]) &&                                 \
+		    (p)->b->s->thread[i].proc == (p)->proc)
+
+/* What a helper does in a process's name costs it. */
+void n_pay(struct n_proc *p, double ns, enum sim_cost what);
+
+/* numabal_arming.c */
+uint32_t n_chunk(const struct n_brain *b, uint32_t page, uint32_t *nr);
+void n_scan_run(struct n_proc *p);
+
+/* numabal_sample.c */
+unsigned int n_fault_drain(struct n_proc *p);
+
+/* numabal_place.c */
+void n_place_round(struct n_proc *p);
+
+#endif /* NB_SIM_NUMABAL_H */

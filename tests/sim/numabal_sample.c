@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From hint faults to statistics and page moves, as in lib/sample.c, and the
+ * part of lib/mech/migrate.c that leaves some of each node free.
+ */
+#include "numabal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define RESERVE_PCT 3 /* lib/mech/migrate.c */
+
+struct sample {
+	const struct sim_fault *fault;
+	int page_nid, dst_nid;
+	uint32_t start, nr; /* the chunk */
+	uint32_t nr_4k;
+	struct nb_last_user last;
+	enum nb_why why;
+	uint32_t nr_moved, nr_failed;
+};
+
+/* lib/sample.c, task_free() */
+static bool task_free(const struct n_task *t)
+{
+	return t->place_why == NB_WHY_TASK_PREFERRED ||
+	       (t->place_why == NB_WHY_TASK_STAY && t->running);
+}
+
+static struct nb_numa_faults *faults_of(struct n_brain *b, struct n_task *t)
+{
+	if (t->nf)
+		return t->nf;
+	t->nf = malloc(nb_numa_faults_size(b->topo.nr_nids));
+	assert(t->nf);
+	nb_numa_faults_init(t->nf, b->topo.nr_nids);
+	return t->nf;
+}
+
+/* lib/sample.c, decide() */
+static enum nb_why decide(struct n_proc *p, struct sample *sm)
+{
+	struct n_task *t = p->b->task[sm->fault->thread];
+	struct nb_numa_faults *nf = faults_of(p->b, t);
+	struct nb_migrate_query q = {
+		.page_nid = sm->page_nid,
+		.cpu_nid = sm->fault->nid,
+		.last = sm->last,
+		.numa_preferred_nid = nf->numa_preferred_nid,
+		.task_free = task_free(t),
+		.task_scan_seq = nf->numa_scan_seq,
+		.nodes = p->b->topo.online,
+	};
+	enum nb_why why = nb_migrate_filter(&q, &p->b->topo);
+
+	if (!nb_why_is_yes(why))
+		return why;
+	if (sim_region_of(p->b->s, sm->start)->locked)
+		return NB_WHY_PAGE_LOCKED;
+	sm->dst_nid = sm->fault->nid;
+	return why;
+}
+
+static bool has_room(const struct sim *s, int nid, uint32_t nr_4k)
+{
+	return sim_free_4k(s, nid) >=
+	       s->m.mem_4k[nid] / 100 * RESERVE_PCT + nr_4k;
+}
+
+/* lib/sample.c, run_moves(), of one chunk */
+static void run_move(struct n_proc *p, struct sample *sm)
+{
+	struct sim *s = p->b->s;
+	uint32_t page_4k = sim_region_of(s, sm->start)->page_4k;
+	double ns = s->total.cost_ns[SIM_MIGRATE] + s->total.background_ns;
+	uint32_t elsewhere = 0;
+
+	for (uint32_t pg = sm->start; pg < sm->start + sm->nr; pg++) {
+		if (s->page_nid[pg] == sm->dst_nid)
+			continue;
+		elsewhere++;
+		if (has_room(s, sm->dst_nid, page_4k))
+			sm->nr_moved += sim_migrate(s, SIM_PROC(p->proc), pg, 1,
+						    sm->dst_nid);
+		else
+			sm->why = NB_WHY_PAGE_TARGET_FULL;
+	}
+	sm->nr_failed = (elsewhere - sm->nr_moved) * page_4k;
+	sm->nr_moved *= page_4k;
+	p->nr_moved += sm->nr_moved;
+	p->pass.moved += sm->nr_moved;
+	ns = s->total.cost_ns[SIM_MIGRATE] + s->total.background_ns - ns;
+	p->daemon_ns += (uint64_t)ns;
+	if (p->nr_moved <= p->rss_bytes / N_PAGE_BYTES)
+		p->placing_ns += (uint64_t)ns;
+}
+
+/* lib/sample.c, account() */
+static void account(struct n_proc *p, const struct sample *sm)
+{
+	struct nb_fault_sample fs = {
+		.mem_nid = sm->page_nid,
+		.cpu_nid = sm->fault->nid,
+		.nr_pages = sm->nr_4k,
+		.priv = sm->last.same_task,
+	};
+	bool wanted = sm->dst_nid != NB_NO_NODE;
+
+	if (wanted && sm->nr_moved)
+		fs.mem_nid = sm->dst_nid;
+	fs.migrate_fail = (wanted && sm->nr_failed > sm->nr_moved) ||
+			  sm->why == NB_WHY_PAGE_LOCKED;
+	fs.local = fs.mem_nid == fs.cpu_nid;
+	if (sm->page_nid == sm->fault->nid)
+		p->pass.local += sm->nr_4k;
+	else
+		p->pass.remote += sm->nr_4k;
+	if (fs.migrate_fail)
+		p->pass.failed += sm->nr_4k;
+	if (fs.priv)
+		p->pass.priv += sm->nr_4k;
+	else
+		p->pass.shared += sm->nr_4k;
+	nb_numa_faults_account(faults_of(p->b, p->b->task[sm->fault->thread]),
+			       &fs);
+}
+
+static void take(struct n_proc *p, const struct sim_fault *f)
+{
+	struct n_brain *b = p->b;
+	struct sample sm = {
+		.fault = f,
+		.page_nid = b->s->page_nid[f->page],
+		.dst_nid = NB_NO_NODE,
+	};
+
+	/* Unmapped since. */
+	if (sm.page_nid == SIM_NOWHERE)
+		return;
+	sm.start = n_chunk(b, f->page, &sm.nr);
+	sm.nr_4k = sm.nr * sim_region_of(b->s, f->page)->page_4k;
+	sm.last = nb_page_history_note(&b->history[sm.start],
+				       (uint32_t)f->thread + 1, f->nid);
+	sm.why = decide(p, &sm);
+	if (nb_why_is_yes(sm.why))
+		run_move(p, &sm);
+	b->why_count[sm.why]++;
+	account(p, &sm);
+}
+
+/**
+ * n_fault_drain() - take, decide on and account all waiting hint faults
+ * @p: whose
+ *
+ * Return: how many there were.
+ */
+unsigned int n_fault_drain(struct n_proc *p)
+{
+	unsigned int nr = 0;
+	struct n_task *t;
+	int i;
+
+	n_for_each_task(t, i, p)
+	{
+		for (uint32_t k = 0; k < t->nr_ring; k++)
+			take(p, &t->ring[k]);
+		nr += t->nr_ring;
+		t->nr_ring = 0;
+	}
+	return nr;
+}
