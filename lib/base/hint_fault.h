@@ -10,6 +10,8 @@
 enum nb_hint_fault_flags {
 	NB_HF_WRITE = 1U << 0, /* the access was a write */
 	NB_HF_NO_RW = 1U << 1, /* the machine does not tell reads and writes */
+	NB_HF_EXEC = 1U << 2,  /* an instruction was to be run */
+	NB_HF_OTHER = 1U << 3, /* none of these */
 };
 
 struct nb_hint_fault {

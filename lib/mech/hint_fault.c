@@ -77,10 +77,18 @@ void nb_hint_fault_set_copy(const void *begin, const void *end,
 #define CONTEXT_IP(uc) ((uc)->uc_mcontext.gregs[REG_RIP])
 #define CONTEXT_SP(uc) ((uc)->uc_mcontext.gregs[REG_RSP])
 
-/* Bit 1 of the page-fault error code: the access was a write. */
+/* Of the page-fault error code.  Others: a shadow stack, an enclave. */
+#define ERR_WRITE 2
+#define ERR_EXEC 16
+#define ERR_USUAL (1 | ERR_WRITE | 4 | ERR_EXEC)
+
 static uint16_t fault_flags(const ucontext_t *uc)
 {
-	return uc->uc_mcontext.gregs[REG_ERR] & 2 ? NB_HF_WRITE : 0;
+	unsigned int err = (unsigned int)uc->uc_mcontext.gregs[REG_ERR];
+
+	return (uint16_t)((err & ERR_WRITE ? NB_HF_WRITE : 0U) |
+			  (err & ERR_EXEC ? NB_HF_EXEC : 0U) |
+			  (err & ~(unsigned int)ERR_USUAL ? NB_HF_OTHER : 0U));
 }
 #else
 #if defined(__aarch64__)
@@ -138,6 +146,10 @@ static bool accessible_now(struct nb_slot *slot, uint64_t addr, uint16_t flags)
 	}
 	if (slot)
 		slot->same_fault = 0;
+	if (flags & NB_HF_OTHER)
+		return false;
+	if (flags & NB_HF_EXEC)
+		return vma.flags & NB_VMA_EXEC;
 	if (flags & NB_HF_WRITE)
 		return vma.flags & NB_VMA_WRITE;
 	return vma.flags & NB_VMA_READ;

@@ -20,7 +20,8 @@ static unsigned char *bad_address(const char *name)
 {
 	unsigned char *p;
 
-	if (strcmp(name, "readonly") && strcmp(name, "none"))
+	if (strcmp(name, "readonly") && strcmp(name, "none") &&
+	    strcmp(name, "jump"))
 		return (unsigned char *)24;
 	p = mmap(FIXED, BUF_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -29,7 +30,10 @@ static unsigned char *bad_address(const char *name)
 	memset(p, 1, BUF_BYTES);
 	if (!wait_armed(p))
 		exit(98);
-	mprotect(p, BUF_BYTES, strcmp(name, "none") ? PROT_READ : PROT_NONE);
+	/* To jump to: data that stays so. */
+	if (strcmp(name, "jump"))
+		mprotect(p, BUF_BYTES,
+			 strcmp(name, "none") ? PROT_READ : PROT_NONE);
 	return p + 4242;
 }
 
@@ -71,6 +75,8 @@ static void crash(const char *name)
 		pthread_create(&th, NULL, faulting_thread, (void *)bad);
 	else if (!strcmp(name, "abort"))
 		abort();
+	else if (!strcmp(name, "jump"))
+		((void (*)(void))bad)();
 	else
 		*bad = 1;
 	if (!strcmp(name, "thread"))

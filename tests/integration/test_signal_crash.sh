@@ -13,7 +13,7 @@ prog=$progs/prog_crash
 cd "$tmp" || exit 1
 ulimit -c unlimited 2> /dev/null || echo "cores are not allowed here"
 
-for c in null readonly none ignored blocked resethand kill raise thread abort; do
+for c in null readonly none jump ignored blocked resethand kill raise thread abort; do
 	want=$(plain timeout 60 "$prog" "$c" 2>&1; echo "status $?")
 	got=$(balanced timeout 60 "$prog" "$c" 2>&1; echo "status $?")
 	[ "$want" = "$got" ] || fail "$c: $got, want $want"

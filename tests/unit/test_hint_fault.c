@@ -190,6 +190,20 @@ static void test_lost_race(void **state)
 	for (int i = 0; i < 3; i++)
 		fault(real + 8);
 	assert_false(fault(real + 8));
+	/* ... but there is no code, and no shadow stack */
+	real = (uint64_t)&wake;
+	for (unsigned int err = 16; err <= 64; err *= 4) {
+		uc.uc_mcontext.gregs[REG_ERR] = 5 | err;
+		for (int i = 0; i < 3; i++)
+			fault(real + err);
+		assert_false(fault(real + err));
+	}
+	/* where there is, it may be run */
+	real = (uint64_t)nb_hint_fault;
+	nb_block_get(real, 21);
+	uc.uc_mcontext.gregs[REG_ERR] = 5 | 16;
+	for (int i = 0; i < 20; i++)
+		assert_true(fault(real));
 	assert_int_equal(atomic_load(&nb_fault_totals.races), 0);
 }
 
