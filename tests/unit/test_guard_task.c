@@ -9,6 +9,8 @@
 
 #include "guard_test.h"
 
+#include <dlfcn.h>
+
 struct numabal nb;
 
 static bool active;
@@ -233,6 +235,28 @@ static void areas_of_the_kernel(void **state)
 #endif
 }
 
+/* What the kernel had been told before numabal began: libc's own. */
+static void areas_of_libc(void **state)
+{
+	const uint64_t tp = (uint64_t)__builtin_thread_pointer();
+	const uint32_t *bytes =
+		dlsym(RTLD_DEFAULT, "_thread_db_sizeof_pthread");
+	const ptrdiff_t *rseq = dlsym(RTLD_DEFAULT, "__rseq_offset");
+	struct robust_list_head *head = NULL;
+	size_t len = 0;
+
+	(void)state;
+	nb_guard_never_tls(tp);
+	assert_int_equal(nr_nevers, 1);
+	assert_int_equal(syscall(SYS_get_robust_list, 0, &head, &len), 0);
+	assert_in_range(ARG(head), nevers[0].start, nevers[0].end - len);
+	if (bytes)
+		assert_true(tp + *bytes <= nevers[0].end);
+	if (rseq)
+		assert_in_range(tp + (uint64_t)*rseq, nevers[0].start,
+				nevers[0].end - RSEQ_BYTES);
+}
+
 static bool is_never(uint64_t start, uint64_t len)
 {
 	for (int i = 0; i < nr_nevers; i++)
@@ -355,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup(getting_affinity, fresh),
 		cmocka_unit_test_setup(memory_policy, fresh),
 		cmocka_unit_test_setup(areas_of_the_kernel, fresh),
+		cmocka_unit_test_setup(areas_of_libc, fresh),
 		cmocka_unit_test_setup(new_threads, fresh),
 		cmocka_unit_test_setup(robust_mutexes_stay_open, fresh),
 	};
