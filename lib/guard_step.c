@@ -71,6 +71,7 @@ static const struct {
 	{"xpmem", "the program shares its memory by XPMEM"},
 	{"knem", "the program shares its memory by KNEM"},
 	{"vhost-", "the program uses vhost"},
+	{"sg", "the program sends SCSI commands"}, /* write(2), read(2) later */
 	{"userfaultfd", "the program uses userfaultfd"},
 };
 

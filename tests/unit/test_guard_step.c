@@ -173,6 +173,7 @@ static void devices_are_noticed(void **state)
 		"/dev/xpmem",
 		"/dev/knem",
 		"/dev/vhost-net",
+		"/dev/sg0",
 		"/dev/userfaultfd",
 		"/dev/infiniband/a-name-that-is-longer-than-what-is-read",
 	};
