@@ -7,7 +7,9 @@
 #include "armed.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <linux/filter.h>
+#include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -266,6 +268,43 @@ static bool brief_child(void)
 	return true;
 }
 
+/* A name that is behind a pointer in what a call is given. */
+static bool named_probe(void)
+{
+	struct perf_event_attr attr = {.size = sizeof(attr)};
+	unsigned char *p = armed_buffer();
+	FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "r");
+	unsigned int type = 0;
+	long fd;
+
+	if (!f || fscanf(f, "%u", &type) != 1) {
+		printf("this kernel has no such probes\n");
+		return true;
+	}
+	fclose(f);
+	attr.type = type;
+	attr.uprobe_path = (uintptr_t)strcpy((char *)p + 8192, "/nowhere");
+	CHECK(wait_armed(p + 8192));
+	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	CHECK(fd < 0 && errno != EFAULT);
+	return true;
+}
+
+/* Code that is data, as its handler finds. */
+static bool no_code(void)
+{
+	unsigned char *p = armed_buffer();
+	void (*volatile fn)(void) = (void (*)(void))(p + 4096);
+
+	signal(SIGSEGV, jump);
+	if (!sigsetjmp(env, 1)) {
+		fn();
+		return false;
+	}
+	signal(SIGSEGV, SIG_DFL);
+	return pattern_ok(p, BUF_BYTES);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
@@ -276,6 +315,8 @@ int main(int argc, char **argv)
 		{"lowest-number", lowest_number},
 		{"end-of-pipe", end_of_pipe},
 		{"brief-child", brief_child},
+		{"named-probe", named_probe},
+		{"no-code", no_code},
 		{NULL, NULL},
 	};
 

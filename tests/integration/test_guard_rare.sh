@@ -8,5 +8,6 @@
 . "$(dirname "$0")/preload.sh"
 
 run_cases prog_guard_rare stack-gone stack-protected no-clock \
-	call-filter lowest-number end-of-pipe brief-child
+	call-filter lowest-number end-of-pipe brief-child named-probe \
+	no-code
 exit "$bad"
