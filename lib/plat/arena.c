@@ -8,8 +8,8 @@
  *
  * Owns the table of mappings.  Entries are claimed and released by
  * compare-and-swap, so mapping is safe from any thread; looking an address up
- * takes no lock and is safe in the signal handler.  The bump allocator behind
- * nb_arena_alloc() has no lock: see there.
+ * takes no lock and is safe in the signal handler.  What nb_arena_alloc() gives
+ * out is one addition away.
  *
  * Invariants:
  *  1. Memory that is not in the table is not handed out.
@@ -38,6 +38,7 @@
 #define SLAB_BYTES NB_MIB
 #define OWN_MAPPING_BYTES (SLAB_BYTES / 4)
 #define ALLOC_ALIGN 16
+#define SLAB_HEAD ALLOC_ALIGN
 
 /* An entry's start while its end is being written. */
 #define CLAIMED UINT64_MAX
@@ -169,6 +170,13 @@ void nb_arena_unmap(void *p, size_t bytes)
 	nb_syscall6(SYS_munmap, (long)p, (long)len, 0, 0, 0, 0);
 }
 
+/* A slab, and behind this what it gives out. */
+struct slab {
+	_Atomic uint64_t used; /* (A) bytes, these included; or more */
+};
+
+static _Atomic(struct slab *) slab; /* (A) the one that is given out */
+
 /**
  * nb_arena_alloc() - get a piece of memory for good
  * @bytes: how much
@@ -176,30 +184,36 @@ void nb_arena_unmap(void *p, size_t bytes)
  * Zeroed, aligned to 16 bytes, never given back: for what is made once, or
  * kept on a list and used again.
  *
- * Context: One caller at a time: numabald, start, or under a lock of the
- * caller's.
+ * Context: Any thread.
  * Return: the memory, or NULL.
  */
 void *nb_arena_alloc(size_t bytes)
 {
-	static char *slab;
-	static size_t left;
-	char *p;
+	struct slab *s, *fresh;
+	uint64_t at;
 
 	if (!bytes || bytes >= OWN_MAPPING_BYTES)
 		return bytes ? nb_arena_map(bytes) : NULL;
 	bytes = nb_align_up(bytes, ALLOC_ALIGN);
-	if (bytes > left) {
-		p = nb_arena_map(SLAB_BYTES);
-		if (!p)
+	for (;;) {
+		/* Pairs with the exchange below. */
+		s = atomic_load_explicit(&slab, memory_order_acquire);
+		at = s ? atomic_fetch_add_explicit(&s->used, bytes,
+						   memory_order_relaxed)
+		       : SLAB_BYTES;
+		if (at + bytes <= SLAB_BYTES)
+			return (char *)s + at;
+		fresh = nb_arena_map(SLAB_BYTES);
+		if (!fresh)
 			return NULL;
-		slab = p;
-		left = SLAB_BYTES;
+		atomic_store_explicit(&fresh->used, SLAB_HEAD,
+				      memory_order_relaxed);
+		/* Another thread was faster? */
+		if (!atomic_compare_exchange_strong_explicit(
+			    &slab, &s, fresh, memory_order_release,
+			    memory_order_relaxed))
+			nb_arena_unmap(fresh, SLAB_BYTES);
 	}
-	p = slab;
-	slab += bytes;
-	left -= bytes;
-	return p;
 }
 
 /**

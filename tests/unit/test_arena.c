@@ -164,6 +164,43 @@ static void test_threads(void **state)
 	assert_true(nb_arena_mapped_bytes() == before);
 }
 
+#define PIECES 20000
+
+/* Pieces of whoever asks at the same time do not overlap. */
+static void *alloc_many(void *arg)
+{
+	static uint64_t *of[4][PIECES];
+	uint64_t **mine = of[(uintptr_t)arg];
+
+	for (uintptr_t i = 0; i < PIECES; i++) {
+		mine[i] = nb_arena_alloc(2 * sizeof(uint64_t));
+		if (!mine[i] || mine[i][0] || mine[i][1])
+			return (void *)1;
+		mine[i][0] = mine[i][1] = (uintptr_t)arg * PIECES + i + 1;
+	}
+	for (uintptr_t i = 0; i < PIECES; i++)
+		if (mine[i][0] != (uintptr_t)arg * PIECES + i + 1 ||
+		    mine[i][1] != mine[i][0])
+			return (void *)2;
+	return NULL;
+}
+
+static void test_alloc_threads(void **state)
+{
+	pthread_t threads[4];
+	void *ret;
+
+	(void)state;
+	for (uintptr_t i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, alloc_many,
+						(void *)i),
+				 0);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], &ret);
+		assert_null(ret);
+	}
+}
+
 static void test_fork(void **state)
 {
 	char *p = nb_arena_map(1);
@@ -189,6 +226,7 @@ int main(void)
 		cmocka_unit_test(test_alloc),
 		cmocka_unit_test(test_table_full),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_alloc_threads),
 		cmocka_unit_test(test_fork),
 	};
 
