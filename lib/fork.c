@@ -97,6 +97,7 @@ static void only_the_view(void)
 	nb.root_process = false;
 	nb_lock_reinit(&nb.as_lock);
 	nb_sigchain_fork_child();
+	nb_affinity_reinit();
 	nb_tasks_after_fork();
 	nb_slots_set_owner(pid);
 }

@@ -368,3 +368,18 @@ void nb_affinity_fork_child(int old_slot)
 	memset(table, 0, (size_t)nb_slots_used() * sizeof(*table));
 	nb_unlock(&lock, &fork_sigstate);
 }
+
+/**
+ * nb_affinity_reinit() - a thread that is not here may have held the lock
+ *
+ * For a fork that nb_affinity_fork_prepare() did not precede: nothing is
+ * pinned any more.
+ *
+ * Context: forked child, the only thread there.
+ */
+void nb_affinity_reinit(void)
+{
+	nb_lock_reinit(&lock);
+	if (table)
+		memset(table, 0, (size_t)nb_slots_used() * sizeof(*table));
+}

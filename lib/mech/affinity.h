@@ -30,5 +30,6 @@ bool nb_affinity_bound(int slot);
 void nb_affinity_fork_prepare(void);
 void nb_affinity_fork_parent(void);
 void nb_affinity_fork_child(int old_slot);
+void nb_affinity_reinit(void);
 
 #endif /* NB_AFFINITY_H */

@@ -290,6 +290,25 @@ static void test_fork(void **state)
 	pin(1); /* the lock is free again */
 }
 
+/* Another thread had the lock when the memory was copied. */
+static void test_fork_unprepared(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	nb_affinity_fork_prepare();
+	pid = fork();
+	if (!pid) {
+		nb_affinity_reinit();
+		nb_affinity_forget(SLOT);
+		_exit(nb_affinity_pinned_nid(SLOT) == NB_NO_NODE ? 0 : 1);
+	}
+	nb_affinity_fork_parent();
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+}
+
 /* After any failure the books say what the kernel has. */
 static void check_books(void)
 {
@@ -366,6 +385,7 @@ int main(void)
 		cmocka_unit_test_setup(test_apply_wish, setup),
 		cmocka_unit_test_setup(test_each_call_fails, setup),
 		cmocka_unit_test_setup(test_fork, setup),
+		cmocka_unit_test_setup(test_fork_unprepared, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
