@@ -3,8 +3,8 @@
  * The table of regions: private anonymous read-write memory that the program
  * mapped itself and that numabal may therefore arm.
  *
- * The interposers add and remove; numabald reads.  What is not in here is
- * never armed: heap, stacks, libc's own maps, files, shared memory.
+ * The guard's hooks, or interposers, add and remove; numabald reads.  What is
+ * not in here is never armed: files, shared memory, what nobody saw mapped.
  *
  * Invariants, under the as lock:
  * 1. Sorted by start, without overlap or empty entries.
@@ -85,7 +85,7 @@ static void widen(uint64_t start, uint64_t end)
 		atomic_store(&high, end);
 }
 
-/* No room in the table: nobody would give it back any more. */
+/* No room in the table: nobody would give it back. */
 static void drop(const struct nb_region *r)
 {
 	if (r->prot != (PROT_READ | PROT_WRITE))
@@ -148,10 +148,9 @@ int nb_regions_add(uint64_t start, uint64_t end, uint32_t flags,
 	atomic_fetch_add(&version, 1);
 	err = insert_at(lower_bound(start), &r);
 	atomic_fetch_add(&version, 1);
-	if (err)
-		return err;
-	widen(start, end);
-	return 0;
+	if (!err)
+		widen(start, end);
+	return err;
 }
 
 static bool alike(const struct nb_region *a, const struct nb_region *b)
@@ -190,7 +189,9 @@ void nb_regions_add_prot(const struct nb_region *r)
 	atomic_fetch_add(&version, 1);
 	remove_range(r->start, r->end);
 	i = lower_bound(r->start);
-	if (!insert_at(i, r)) {
+	if (insert_at(i, r)) {
+		drop(r);
+	} else {
 		widen(r->start, r->end);
 		join_with_next(i);
 		join_with_next(i - 1);
@@ -237,9 +238,7 @@ static void change(uint64_t start, uint64_t end, const struct change *c)
  */
 void nb_regions_protect(uint64_t start, uint64_t end, uint32_t prot)
 {
-	struct change c = {.prot = prot};
-
-	change(start, end, &c);
+	change(start, end, &(struct change){.prot = prot});
 }
 
 /**
@@ -251,9 +250,8 @@ void nb_regions_protect(uint64_t start, uint64_t end, uint32_t prot)
  */
 void nb_regions_never(uint64_t start, uint64_t end)
 {
-	struct change c = {.set = NB_REGION_NEVER, .prot = -1};
-
-	change(start, end, &c);
+	change(start, end,
+	       &(struct change){.set = NB_REGION_NEVER, .prot = -1});
 }
 
 /**

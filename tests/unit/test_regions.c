@@ -267,7 +267,16 @@ static void test_table_full(void **state)
 		if (fake_page(a)->prot == PROT_NONE)
 			assert_non_null(nb_regions_find(a));
 	}
+	/* other attributes for a part of it are as many regions too much */
+	nb_arm_block(&fake_sys, nb_block_get(big, 16), &(uint64_t){0xffff},
+		     &nr);
+	nb_regions_flag(big + 4 * 65536, big + 5 * 65536, NB_VMA_HUGE, true);
+	for (uint64_t a = big; a < end; a += FAKE_PAGE) {
+		if (fake_page(a)->prot == PROT_NONE)
+			assert_non_null(nb_regions_find(a));
+	}
 	/* also when block by block is not possible */
+	nb_regions_remove(big, end);
 	fake_reset();
 	fake_map(FAKE_BASE, FAKE_END - FAKE_BASE, 0);
 	nb_forget_range(FAKE_BASE, FAKE_END, true);
