@@ -4,12 +4,14 @@
  *
  * The SIGSEGV handler looks addresses up while others add blocks, so there is
  * no lock on the reading side and nothing is ever freed: a block stays when
- * its memory is unmapped and serves the next mapping at that address.
+ * its memory is unmapped and serves the next mapping at that address.  One
+ * that is replaced is kept, and used again when its size is wanted there: as
+ * mappings come and go, an address has a block of each size at most.
  *
  * Invariants:
  * 1. Pointers go from NULL to a block, or from a block to one with smaller
  *    chunks or a single one; all only under the as lock, and the latter only
- *    while no chunk of the old block is armed.
+ *    while no chunk of the old block is armed.  None of a spare one is.
  * 2. state[] changes by compare-and-swap; who moved a chunk to ARMING or BUSY
  *    moves it on.
  */
@@ -139,6 +141,33 @@ static bool is_unfit(const struct nb_block *b, unsigned int chunk_shift)
 	return true;
 }
 
+/* A block of other chunks that was at the address of @b before. */
+static struct nb_block *take_spare(struct nb_block *b, unsigned int chunk_shift)
+{
+	struct nb_block **at = &b->spare, *s;
+
+	for (; (s = *at) && s->chunk_shift != chunk_shift; at = &s->spare)
+		;
+	if (s)
+		*at = s->spare;
+	return s;
+}
+
+/* What was excluded of @b stays so, in other pieces; all else is new. */
+static void succeed(struct nb_block *fresh, struct nb_block *b)
+{
+	for (unsigned int i = 0; i < fresh->nr_chunks; i++) {
+		unsigned int old = nb_chunk_index(b, nb_chunk_start(fresh, i));
+		bool excluded =
+			atomic_load(&b->state[old]) == NB_CHUNK_EXCLUDED;
+
+		atomic_store(&fresh->state[i],
+			     excluded ? NB_CHUNK_EXCLUDED : NB_CHUNK_NONE);
+		fresh->data[i] = 0;
+	}
+	fresh->spare = b;
+}
+
 /**
  * nb_block_get() - the block of an address, made if need be
  * @addr: an address.
@@ -168,18 +197,13 @@ struct nb_block *nb_block_get(uint64_t addr, unsigned int chunk_shift)
 		atomic_store_explicit(&root[addr >> LEAF_SHIFT], leaf,
 				      memory_order_release);
 	}
-	fresh = new_block(addr, chunk_shift);
+	fresh = b ? take_spare(b, chunk_shift) : NULL;
+	if (!fresh)
+		fresh = new_block(addr, chunk_shift);
 	if (!fresh)
 		return b;
-	if (b) /* what was excluded stays so, in smaller pieces */
-		for (unsigned int i = 0; i < fresh->nr_chunks; i++) {
-			unsigned int old =
-				nb_chunk_index(b, nb_chunk_start(fresh, i));
-
-			if (atomic_load(&b->state[old]) == NB_CHUNK_EXCLUDED)
-				atomic_store(&fresh->state[i],
-					     NB_CHUNK_EXCLUDED);
-		}
+	if (b)
+		succeed(fresh, b);
 	/* release: the block's contents before its pointer */
 	atomic_store_explicit(
 		&leaf->block[(addr >> NB_BLOCK_SHIFT) % LEAF_SLOTS], fresh,

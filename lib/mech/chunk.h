@@ -36,7 +36,8 @@ struct nb_block {
 	uint16_t nr_chunks;
 	_Atomic uint32_t nr_armed; /* chunks not accessible, about */
 	uint64_t *data;		   /* 8 bytes per chunk for numabald */
-	_Atomic uint8_t state[];   /* enum nb_chunk_state, nr_chunks of them */
+	struct nb_block *spare;	 /* others that were here: under the as lock */
+	_Atomic uint8_t state[]; /* enum nb_chunk_state, nr_chunks of them */
 };
 
 int nb_chunk_table_init(void);

@@ -111,6 +111,38 @@ static void test_replaced_by_smaller(void **state)
 	assert_int_equal(b->nr_chunks, 2);
 }
 
+/* Mappings of other sizes come and go at one address, for months. */
+static void test_replaced_for_ever(void **state)
+{
+	uint64_t addr = 13 * GIB, bytes = 0;
+	struct nb_block *b;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		b = nb_block_get(addr, i % 3 ? 12 : 16);
+		b->data[i % b->nr_chunks] = 1;
+		b = nb_block_get(addr, 21);
+		assert_int_equal(b->nr_chunks, 1);
+		assert_int_equal(b->data[0], 0);
+		b->data[0] = 1;
+		if (i == 2)
+			bytes = nb_chunk_table_bytes();
+	}
+	assert_int_equal(nb_chunk_table_bytes(), bytes);
+	/* what was known of it before is not true any more */
+	b = nb_block_get(addr, 12);
+	for (unsigned int i = 0; i < b->nr_chunks; i++)
+		assert_int_equal(b->data[i], 0);
+	atomic_store(&b->state[7], NB_CHUNK_EXCLUDED);
+	assert_ptr_equal(nb_block_get(addr, 21), b);
+	atomic_store(&b->state[7], NB_CHUNK_NONE);
+	b = nb_block_get(addr, 21);
+	atomic_store(&b->state[0], NB_CHUNK_EXCLUDED);
+	b = nb_block_get(addr, 12);
+	assert_int_equal(atomic_load(&b->state[511]), NB_CHUNK_EXCLUDED);
+	assert_ptr_equal(nb_block_find(addr), b);
+}
+
 static void test_out_of_range(void **state)
 {
 	(void)state;
@@ -202,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_find_and_get),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_replaced_by_smaller),
+		cmocka_unit_test(test_replaced_for_ever),
 		cmocka_unit_test(test_out_of_range),
 		cmocka_unit_test(test_next),
 		cmocka_unit_test(test_find_while_made),
