@@ -83,9 +83,16 @@ static void on_no_slot(void)
 	nb_standdown("it has more threads than there is room for");
 }
 
+/* Memory was mapped, or a signal's action set, and it is not known. */
+static void on_no_room(void)
+{
+	nb_standdown("its signal handlers interrupt each other too deeply");
+}
+
 static struct nb_guard_ops ops = {
 	.hole = on_hole,
 	.no_slot = on_no_slot,
+	.no_room = on_no_room,
 	.called = nb_maybe_start_daemon,
 	.leaving = nb_guard_process_leaving,
 	.abandoned = nb_guard_process_abandoned,

@@ -427,6 +427,15 @@ static void no_slot(void)
 		ops->no_slot();
 }
 
+/* As good as opaque, and nothing can be kept: hooks are left out. */
+static void no_room(const struct nb_regs *r)
+{
+	if (nb_guard_is_on())
+		ops->opaque();
+	if (nb_sysclass(r->rax)->hook != NB_HOOK_NONE)
+		ops->no_room();
+}
+
 /**
  * nb_guard_enter_slow() - the rest of nb_guard_enter()
  * @r: the registers at the site.
@@ -465,9 +474,7 @@ void nb_guard_enter_slow(struct nb_regs *r)
 		ops->called();
 	call = nb_call_find(&slot->calls, r->sp);
 	if (!call) {
-		/* No room: as good as opaque, and nothing can be kept. */
-		if (nb_guard_is_on())
-			ops->opaque();
+		no_room(r);
 	} else {
 		if (atomic_load_explicit(&call->flags, memory_order_relaxed) &
 		    NB_CALL_OPAQUE)

@@ -34,6 +34,8 @@ struct nb_guard_ops {
 	void (*opaque)(void);
 	/* A thread of this process found no slot. */
 	void (*no_slot)(void);
+	/* A call that a hook had to see found no room among those in flight. */
+	void (*no_room)(void);
 	/* A call that owes something will never come back. */
 	void (*abandoned)(struct nb_slot *slot, struct nb_call *call);
 	/* exit(2) is all that the thread will do: the last look at its slot. */

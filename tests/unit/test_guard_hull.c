@@ -2,7 +2,8 @@
 /*
  * guard/guard.c: a call with more ranges than its entry holds gets exactly its
  * ranges back, not what lies between; nothing is armed there while it is under
- * way.  Numbers with rubbish in their upper half are the numbers.
+ * way.  Numbers with rubbish in their upper half are the numbers.  A call that
+ * finds no room, and that a hook had to see, is told of.
  */
 #include "../../lib/mech/arm.h"
 #include "../../lib/mech/slot.h"
@@ -37,6 +38,18 @@ static void mm_enter(struct nb_call *call, struct nb_regs *r)
 	nr_mm++;
 }
 
+static int nr_opaque, nr_no_room;
+
+static void on_opaque(void)
+{
+	nr_opaque++;
+}
+
+static void on_no_room(void)
+{
+	nr_no_room++;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -50,6 +63,8 @@ static int setup(void **state)
 		slots = nb_arena_map(NB_MAX_SLOTS * sizeof(*slots));
 	nb_slots_init(slots);
 	ops.hook[NB_HOOK_MM].enter = mm_enter;
+	ops.opaque = on_opaque;
+	ops.no_room = on_no_room;
 	nb_guard_init(sys, &ops);
 	nb_guard_on(true);
 	return 0;
@@ -171,12 +186,51 @@ static void test_upper_half(void **state)
 	leave(&r);
 }
 
+/* Handlers that interrupt each other: what is not seen is told. */
+static void test_too_deep(void **state)
+{
+	struct nb_regs r[NB_CALL_DEPTH + 1];
+	int i = 0;
+
+	(void)state;
+	first_call();
+	nr_mm = 0;
+	for (; i < NB_CALL_DEPTH; i++) {
+		r[i] = (struct nb_regs){
+			.rax = SYS_munmap,
+			.sp = (uint64_t)__builtin_frame_address(0) -
+			      (uint64_t)i * 64,
+		};
+		assert_true(nb_guard_enter(&r[i]));
+		nb_guard_enter_slow(&r[i]);
+	}
+	assert_int_equal(nr_mm, NB_CALL_DEPTH);
+	assert_int_equal(nr_opaque + nr_no_room, 0);
+	r[i] = r[i - 1];
+	r[i].sp -= 64;
+	r[i].rax = SYS_read;
+	assert_true(nb_guard_enter(&r[i]));
+	nb_guard_enter_slow(&r[i]);
+	assert_int_equal(nr_opaque, 1);
+	assert_int_equal(nr_no_room, 0);
+	leave(&r[i]);
+	r[i].rax = SYS_munmap;
+	assert_true(nb_guard_enter(&r[i]));
+	nb_guard_enter_slow(&r[i]);
+	assert_int_equal(nr_mm, NB_CALL_DEPTH);
+	assert_int_equal(nr_no_room, 1);
+	leave(&r[i]);
+	while (i--)
+		leave(&r[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_ranges, setup),
 		cmocka_unit_test_setup(test_hull, setup),
 		cmocka_unit_test_setup(test_upper_half, setup),
+		cmocka_unit_test_setup(test_too_deep, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
