@@ -85,7 +85,10 @@ void nb_alone_enter(struct nb_call *call, const struct nb_regs *r)
  */
 void nb_alone_leave(void)
 {
-	nb_daemon_stop();
+	if (!nb_daemon_stop()) {
+		nb_standdown("the balancer thread has not ended in time");
+		return;
+	}
 	atomic_store(&nb.stop, false);
 	nb_maybe_start_daemon();
 }

@@ -114,7 +114,7 @@ extern struct numabal nb;
 extern __thread bool nb_creating_daemon
 	__attribute__((tls_model("initial-exec")));
 int nb_daemon_start(void);
-void nb_daemon_stop(void);
+bool nb_daemon_stop(void);
 void nb_daemon_wake(void);
 void nb_daemon_after_fork(void);
 uint64_t nb_cost_ns(void);

@@ -8,7 +8,8 @@
  * so that it takes no hint fault.
  *
  * Invariants:
- * 1. There is at most one in a process; a forked child starts its own.
+ * 1. There is at most one in a process, also when one was told to end and has
+ *    not yet; a forked child starts its own.
  * 2. It ends when stop is set, when it stood down, or when every other thread
  *    is gone (a program whose main thread called pthread_exit(3) must end
  *    with its last own thread).
@@ -382,15 +383,24 @@ void nb_daemon_wake(void)
 	nb_futex_wake(&nb.wake, 1);
 }
 
+static bool joined(void)
+{
+	if (nb.thread_raw)
+		return nb_raw_thread_join(&raw_thread, 100 * NB_NSEC_PER_MSEC);
+	return !atomic_load(&nb.thread_running) &&
+	       !pthread_join(nb.thread, NULL);
+}
+
 /**
  * nb_daemon_stop() - end numabald and wait for it
  *
  * Context: any thread of the application but numabald.
+ * Return: false: it has not ended yet, and another one cannot be made.
  */
-void nb_daemon_stop(void)
+bool nb_daemon_stop(void)
 {
 	if (!atomic_load(&nb.thread_started))
-		return;
+		return true;
 	atomic_store(&nb.stop, true);
 	/* Bounded: a program that exits is not kept from it. */
 	for (int i = 0; i < 200 && atomic_load(&nb.thread_running); i++) {
@@ -398,11 +408,10 @@ void nb_daemon_stop(void)
 		nb_futex_wait((uint32_t *)&nb.thread_running, 1,
 			      10 * NB_NSEC_PER_MSEC);
 	}
-	if (nb.thread_raw)
-		nb_raw_thread_join(&raw_thread, 100 * NB_NSEC_PER_MSEC);
-	else if (!atomic_load(&nb.thread_running))
-		pthread_join(nb.thread, NULL);
+	if (!joined())
+		return false;
 	atomic_store(&nb.thread_started, false);
+	return true;
 }
 
 /**
@@ -415,7 +424,7 @@ void nb_daemon_after_fork(void)
 	atomic_store(&nb.thread_started, false);
 	atomic_store(&nb.thread_running, false);
 	atomic_store(&nb.thread_tid, 0);
-	memset(&raw_thread, 0, sizeof(raw_thread));
+	nb_raw_thread_forget(&raw_thread);
 	atomic_store(&nb.stop, false);
 	memset(&nb.scan, 0, sizeof(nb.scan));
 	memset(&nb.pass, 0, sizeof(nb.pass));

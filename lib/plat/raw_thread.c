@@ -130,8 +130,7 @@ int nb_raw_thread_create(struct nb_raw_thread *t, void (*fn)(void))
 	tid = nb_raw_clone(flags, stack, &t->tid, &t->tid, (void *)tp);
 	if (tid > 0)
 		return 0;
-	nb_arena_unmap(t->area, t->bytes);
-	t->area = NULL;
+	nb_raw_thread_forget(t);
 	return tid ? (int)tid : -EAGAIN;
 }
 #else
@@ -175,8 +174,22 @@ bool nb_raw_thread_join(struct nb_raw_thread *t, uint64_t timeout_ns)
 		nb_syscall6(SYS_futex, (long)&t->tid, 0, tid,
 			    (long)&(struct timespec){0, 10000000}, 0, 0);
 	}
-	if (t->area)
-		nb_arena_unmap(t->area, t->bytes);
-	t->area = NULL;
+	nb_raw_thread_forget(t);
 	return true;
+}
+
+/**
+ * nb_raw_thread_forget() - give its memory back
+ * @t: its record; the thread is gone, or was never in this process.
+ *
+ * Context: any thread; a forked child.
+ */
+void nb_raw_thread_forget(struct nb_raw_thread *t)
+{
+	void *area = t->area;
+
+	/* First of all: a child of a fork in between must not do it again. */
+	t->area = NULL;
+	atomic_store(&t->tid, 0);
+	nb_arena_unmap(area, t->bytes);
 }

@@ -20,5 +20,6 @@ uint64_t nb_static_tls_bytes(void);
 bool nb_raw_thread_supported(void);
 int nb_raw_thread_create(struct nb_raw_thread *t, void (*fn)(void));
 bool nb_raw_thread_join(struct nb_raw_thread *t, uint64_t timeout_ns);
+void nb_raw_thread_forget(struct nb_raw_thread *t);
 
 #endif /* NB_RAW_THREAD_H */
