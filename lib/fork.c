@@ -81,6 +81,17 @@ static void give_all_back(void)
 	atomic_store(&nb_nr_armed, 0);
 }
 
+/* Nobody held the tables still when they were copied. */
+static void balance_no_more(void)
+{
+	give_all_back();
+	nb_regions_clear();
+	nb_daemon_after_fork();
+	nb_guard_on(false);
+	atomic_store(&nb.why, "a child whose parent waited for it");
+	atomic_store(&nb.state, NB_IDLE);
+}
+
 /*
  * Nothing is balanced, but the program's view of its signals lives on: it
  * needs a slot for each thread, and no lock that a thread of the parent held.
@@ -100,6 +111,8 @@ static void only_the_view(void)
 	nb_affinity_reinit();
 	nb_tasks_after_fork();
 	nb_slots_set_owner(pid);
+	if (nb_is_active())
+		balance_no_more();
 }
 
 /**

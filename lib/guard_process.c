@@ -7,7 +7,8 @@
  * 1. While a child may share our memory, nothing is armed: it has neither our
  *    handler nor a slot of its own.
  * 2. A fork copies the memory while numabald is held off; in the child all is
- *    accessible before the program goes on.
+ *    accessible before the program goes on.  No lock is held where the parent
+ *    is suspended for as long as the child likes: its other threads go on.
  * 3. What a call has raised is lowered again, when it returns or when the
  *    thread is seen to have left it by a jump from a handler.
  * 4. Before exec the thread has the mask, the policy and the signals that the
@@ -32,6 +33,7 @@
 enum {
 	NOTHING,
 	FORKED,
+	COPIED, /* and suspended, until the child runs another program */
 	SHARED,
 	EXECUTING,
 };
@@ -71,12 +73,12 @@ static void raise_for(struct nb_call *call, const struct nb_regs *r,
 
 	memset(saved_signals(call), 0, sizeof(struct nb_exec_signals));
 	nb_signals_block(&ss);
-	if (what == SHARED) {
-		nb_hook_spawn_begin();
-		atomic_fetch_add(&nb_guard_shared_children, 1);
-	} else {
+	if (what == EXECUTING)
 		nb_hook_exec_begin();
-	}
+	else
+		nb_hook_spawn_begin();
+	if (what == SHARED)
+		atomic_fetch_add(&nb_guard_shared_children, 1);
 	call->aux[0] = what;
 	if (slot)
 		nb_call_owe(&slot->calls, call, true);
@@ -88,17 +90,17 @@ static void lower(struct nb_call *call, struct nb_slot *slot)
 {
 	struct nb_sigstate ss;
 
-	if (call->aux[0] == SHARED)
-		nb_signal_vfork_end(saved_signals(call));
-	else
+	if (call->aux[0] == EXECUTING)
 		nb_signal_exec_failed(saved_signals(call));
+	else
+		nb_signal_vfork_end(saved_signals(call));
 	nb_signals_block(&ss);
-	if (call->aux[0] == SHARED) {
+	if (call->aux[0] == SHARED)
 		atomic_fetch_sub(&nb_guard_shared_children, 1);
-		nb_hook_spawn_end();
-	} else {
+	if (call->aux[0] == EXECUTING)
 		nb_hook_exec_end();
-	}
+	else
+		nb_hook_spawn_end();
 	if (slot)
 		nb_call_owe(&slot->calls, call, false);
 	nb_signals_restore(&ss);
@@ -131,9 +133,11 @@ static void clone_enter(struct nb_call *call, struct nb_regs *r)
 		nb_standdown("a process is made by code without a way back");
 		return;
 	}
-	if (!(flags & CLONE_VM)) {
+	if (!(flags & (CLONE_VM | CLONE_VFORK))) {
 		nb_hook_fork_prepare();
 		call->aux[0] = FORKED;
+	} else if (!(flags & CLONE_VM)) {
+		raise_for(call, r, COPIED);
 	} else if (flags & CLONE_VFORK) {
 		raise_for(call, r, SHARED);
 		nb_signal_vfork_begin(saved_signals(call));
@@ -204,6 +208,12 @@ static void process_leave(struct nb_call *call, struct nb_regs *r)
 		else
 			nb_guard_process_forked();
 		break;
+	case COPIED:
+		if (!r->rax) {
+			nb_guard_process_forked();
+			break;
+		}
+		/* fall through */
 	case SHARED: /* the parent: the child never comes this far */
 	case EXECUTING:
 		lower(call, nb_slot_for_sp(r->sp, NULL));

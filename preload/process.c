@@ -108,6 +108,12 @@ static bool shares_memory_for_good(unsigned long flags)
 	return (flags & CLONE_VM) && !(flags & CLONE_THREAD);
 }
 
+/* No lock can be held while the parent waits for the child to go on. */
+static bool copies_and_waits(unsigned long flags)
+{
+	return (flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VFORK;
+}
+
 NB_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
 	struct child c = {fn, arg};
@@ -135,6 +141,8 @@ NB_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 		nb_hook_spawn_end();
 		return r;
 	}
+	if (copies_and_waits((unsigned int)flags))
+		nb_hook_async_io("clone");
 	nb_hook_fork_prepare();
 	r = real(clone)(child_begin, stack, flags, &c, parent_tid, tls,
 			child_tid);
@@ -415,6 +423,8 @@ static long raw_clone(long nr, const long *a, unsigned long flags)
 			nb_hook_async_io("clone");
 		return real(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	}
+	if (copies_and_waits(flags))
+		nb_hook_async_io("clone");
 	nb_hook_fork_prepare();
 	r = real(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	return bare_fork_end(r);

@@ -11,6 +11,9 @@
 #include <linux/filter.h>
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -305,6 +308,47 @@ static bool no_code(void)
 	return pattern_ok(p, BUF_BYTES);
 }
 
+static int asked[2], told[2];
+
+/* Another thread maps memory when it is asked to, and says so. */
+static void *mapping(void *arg)
+{
+	char c;
+
+	if (read(asked[0], &c, 1) != 1)
+		return arg;
+	munmap(new_buffer(BUF_BYTES), BUF_BYTES);
+	return write(told[1], &c, 1) == 1 ? NULL : arg;
+}
+
+/* A copy of the process, as of fork(2), that its parent waits for. */
+static bool waited_copy(void)
+{
+	unsigned char *p = armed_buffer();
+	struct pollfd pfd = {.events = POLLIN};
+	int status = 0;
+	pthread_t th;
+	void *bad;
+	long pid;
+
+	CHECK(!pipe(asked) && !pipe(told));
+	CHECK(!pthread_create(&th, NULL, mapping, p));
+	pid = syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+	if (!pid) {
+		pfd.fd = told[0];
+		if (write(asked[1], "", 1) != 1 || poll(&pfd, 1, 10000) != 1 ||
+		    !pattern_ok(p, BUF_BYTES))
+			_exit(1);
+		munmap(p, BUF_BYTES);
+		_exit(own_fault() ? 0 : 2);
+	}
+	CHECK(pid > 0 && waitpid((pid_t)pid, &status, 0) == pid && !status);
+	CHECK(!pthread_join(th, &bad) && !bad);
+	/* ... and goes on as before. */
+	CHECK(wait_armed(p) && pattern_ok(p, BUF_BYTES));
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct armed_case cases[] = {
@@ -316,6 +360,7 @@ int main(int argc, char **argv)
 		{"end-of-pipe", end_of_pipe},
 		{"brief-child", brief_child},
 		{"named-probe", named_probe},
+		{"waited-copy", waited_copy},
 		{"no-code", no_code},
 		{NULL, NULL},
 	};

@@ -9,5 +9,5 @@
 
 run_cases prog_guard_rare stack-gone stack-protected no-clock \
 	call-filter lowest-number end-of-pipe brief-child named-probe \
-	no-code
+	no-code waited-copy
 exit "$bad"
