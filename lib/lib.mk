@@ -10,7 +10,7 @@ LIB_POLICY := $(addprefix policy/,scan.c page_history.c numa_faults.c \
 LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
 	maps.c taskinfo.c arena.c log.c lock.c raw_thread.c)
 
-LIB_MECH := $(addprefix mech/,inflight.c slot.c chunk.c protect.c arm.c \
+LIB_MECH := $(addprefix mech/,inflight.c slot.c slot_end.c chunk.c protect.c arm.c \
 	hint_fault.c fault_ring.c migrate.c affinity.c altstack.c sigframe.c \
 	sigmove.S sigmask.c sigchain.c)
 

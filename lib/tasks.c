@@ -201,8 +201,8 @@ void nb_tasks_walk(void)
 		 */
 		if (nb_thread_exists(t->tid))
 			continue;
-		/* It gave its slot up itself, and another thread has it now. */
-		if (nb_slot_tid(nb_slot_at(i)) != t->tid)
+		/* Or it gave its slot up itself, and another has it now. */
+		if (!nb_slot_hold(i, t->tid))
 			continue;
 		forget(t);
 		nb_affinity_forget(i);

@@ -15,8 +15,8 @@
  *    counters, its calls) until numabald has seen that the thread does not
  *    exist.
  * 2. A slot is given back only by numabald, by its thread as the last thing
- *    that it does, or by a forked child for the threads that it does not have;
- *    at once by who has just taken it.  Its counters only grow then.
+ *    that it does, or by a forked child for the threads that it does not have:
+ *    see slot_end.c; at once by who has just taken it.
  * 3. Taking a slot needs no lock: handler code does it.
  * 4. [stack_lo, stack_hi) of a slot holds no stack of another thread that
  *    shares the TLS block.
@@ -24,8 +24,6 @@
 #include "slot.h"
 
 #include "../plat/sys.h"
-
-#include <string.h>
 
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
@@ -49,7 +47,6 @@ static _Atomic bool trusted; /* (A) see nb_slots_trust_pointers() */
 static _Atomic bool quiet;
 static _Atomic pid_t owner; /* (A) the process whose threads these are; or 0 */
 
-static struct nb_slot_totals ended; /* (D) */
 /* Where a thread id was put last: a guess that saves a search. */
 static _Atomic uint16_t guess[NB_MAX_SLOTS]; /* (A) index + 1 */
 
@@ -176,8 +173,13 @@ static int find(int tid)
 	return -1;
 }
 
-/* What was known of the calls and stacks of the slot's last thread. */
-static void forget_calls(struct nb_slot *s)
+/**
+ * nb_slot_forget_calls() - no call or stack of the slot's last thread is known
+ * @s: the slot.
+ *
+ * Context: its thread; numabald, when that is gone.
+ */
+void nb_slot_forget_calls(struct nb_slot *s)
 {
 	atomic_store(&s->calls.depth, 0);
 	atomic_store(&s->calls.owing, 0);
@@ -242,7 +244,7 @@ struct nb_slot *nb_slot_self(void)
 		/* A thread that is gone had our id: ours is another life. */
 		atomic_store(&slots[i].gone, 0);
 		atomic_store(&slots[i].task, atomic_fetch_add(&next_task, 1));
-		forget_calls(&slots[i]);
+		nb_slot_forget_calls(&slots[i]);
 	} else {
 		i = take_once(tid);
 	}
@@ -499,85 +501,6 @@ int nb_slot_find(pid_t tid)
 	return i >= 0 ? i : find(-tid);
 }
 
-static void add_totals(struct nb_slot_totals *sum, struct nb_slot *s)
-{
-	uint64_t max =
-		atomic_load_explicit(&s->max_cycles, memory_order_relaxed);
-
-	sum->fault_cycles +=
-		atomic_load_explicit(&s->fault_cycles, memory_order_relaxed);
-	sum->dropped +=
-		atomic_load_explicit(&s->ring.dropped, memory_order_relaxed);
-	sum->max_cycles = nb_max(sum->max_cycles, max);
-}
-
-/**
- * nb_slots_totals() - what all threads have counted, those gone included
- * @sum: out.
- *
- * Context: numabald.
- */
-void nb_slots_totals(struct nb_slot_totals *sum)
-{
-	int used = nb_slots_used();
-
-	*sum = ended;
-	for (int i = 0; i < used; i++)
-		add_totals(sum, &slots[i]);
-}
-
-static void clear_slot(struct nb_slot *s)
-{
-	atomic_store(&s->gone, 0);
-	forget_calls(s);
-	s->same_fault = 0;
-	s->last_ip = 0;
-	s->last_addr = 0;
-	atomic_store(&s->nr_faults, 0);
-	atomic_store(&s->fault_cycles, 0);
-	atomic_store(&s->max_cycles, 0);
-	atomic_store(&s->ring.head, 0);
-	atomic_store(&s->ring.tail, 0);
-	atomic_store(&s->ring.dropped, 0);
-}
-
-/**
- * nb_slot_release() - give a slot back
- * @index: which; its thread no longer exists.
- *
- * Context: numabald, forked child.
- */
-void nb_slot_release(int index)
-{
-	struct nb_slot *s = &slots[index];
-
-	add_totals(&ended, s);
-	clear_slot(s);
-	/* release: pairs with the exchange in take_free() */
-	atomic_store_explicit(&tids[index], 0, memory_order_release);
-}
-
-/**
- * nb_slot_give_up() - a thread is done with its slot: the next may have it
- * @s: the calling thread's.
- *
- * Context: the thread itself, about to end.
- * Return: false: it stays its slot until numabald sees that it is gone.
- */
-bool nb_slot_give_up(struct nb_slot *s)
-{
-	if (s != nb_slot_guess || s->tls_shared ||
-	    atomic_load_explicit(&s->ring.head, memory_order_relaxed) !=
-		    atomic_load_explicit(&s->ring.tail, memory_order_relaxed))
-		return false;
-	forget_calls(s);
-	atomic_store(&s->gone, 0);
-	nb_slot_guess = NULL;
-	/* release: pairs with the exchange in take_free() */
-	atomic_store_explicit(&tids[s - slots], 0, memory_order_release);
-	return true;
-}
-
 /**
  * nb_slots_after_fork() - keep only the calling thread's slot, as new
  *
@@ -589,7 +512,7 @@ void nb_slots_after_fork(void)
 
 	for (int i = 0; slots && i < used; i++)
 		nb_slot_release(i);
-	memset(&ended, 0, sizeof(ended));
+	nb_slots_totals_reset();
 	nb_slot_guess = NULL;
 	atomic_store(&nr_used, 0);
 }

@@ -57,7 +57,6 @@ struct nb_slot_totals {
 	uint64_t dropped;
 };
 
-void nb_slots_totals(struct nb_slot_totals *sum);
 void nb_slots_init(struct nb_slot *table);
 struct nb_slot *nb_slot_at(int index);
 int nb_slots_used(void);
@@ -77,9 +76,15 @@ void nb_slots_trust_pointers(bool yes);
 int nb_slots_touching(uint64_t start, uint64_t end, uint16_t *who, int max);
 int nb_slot_note_found(pid_t tid);
 int nb_slot_find(pid_t tid);
+void nb_slots_after_fork(void);
+void nb_slot_forget_calls(struct nb_slot *s);
+
+/* slot_end.c */
+void nb_slots_totals(struct nb_slot_totals *sum);
+void nb_slots_totals_reset(void);
+bool nb_slot_hold(int index, pid_t tid);
 void nb_slot_release(int index);
 bool nb_slot_give_up(struct nb_slot *s);
-void nb_slots_after_fork(void);
 
 /*
  * May a call in flight of a slot's thread touch a range?  A stack that is not

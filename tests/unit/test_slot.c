@@ -8,6 +8,7 @@
 #include "../../lib/plat/sys.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/wait.h>
@@ -288,6 +289,43 @@ static void test_shared_tls(void **state)
 	assert_int_equal(atomic_load(nb_slot_tid_word(index_of(other))), tid);
 }
 
+static void *hold_dead(void *arg)
+{
+	*(int *)arg = index_of(nb_slot_self());
+	return (void *)nb_sys_gettid();
+}
+
+/* A thread's id is used again while its slot is being given back. */
+static void test_hold(void **state)
+{
+	struct nb_slot *s = nb_slot_self();
+	int tid = (int)nb_sys_gettid(), own = index_of(s), i = -1;
+	pthread_t th;
+	void *dead;
+
+	(void)state;
+	/* it was thought to be gone, and is there again */
+	assert_false(nb_slot_hold(own, tid));
+	assert_int_equal(nb_slot_tid(s), tid);
+	assert_int_equal(nb_slot_find(tid), own);
+	/* somebody else has it */
+	assert_false(nb_slot_hold(own, NOBODY));
+	assert_int_equal(nb_slot_tid(s), tid);
+	pthread_create(&th, NULL, hold_dead, &i);
+	pthread_join(th, &dead);
+	while (nb_thread_exists((pid_t)(intptr_t)dead))
+		sched_yield();
+	assert_int_equal(nb_slot_find((pid_t)(intptr_t)dead), i);
+	assert_true(nb_slot_hold(i, (pid_t)(intptr_t)dead));
+	/* who comes now takes another one */
+	assert_int_equal(nb_slot_find((pid_t)(intptr_t)dead), -1);
+	assert_int_not_equal(nb_slot_note_found(NOBODY), i);
+	nb_slot_release(i);
+	assert_int_equal(nb_slot_note_found(NOBODY + 1), i);
+	assert_true(nb_slot_hold(i, NOBODY + 1));
+	nb_slot_release(i);
+}
+
 /* What a thread leaves is not the next one's. */
 static void test_calls_end(void **state)
 {
@@ -445,6 +483,7 @@ int main(void)
 		cmocka_unit_test_setup(test_shared_tls, setup),
 		cmocka_unit_test_setup(test_calls_end, setup),
 		cmocka_unit_test_setup(test_give_up, setup),
+		cmocka_unit_test_setup(test_hold, setup),
 		cmocka_unit_test_setup(test_may_touch, setup),
 		cmocka_unit_test_setup(test_thousand_threads, setup),
 	};
