@@ -16,6 +16,7 @@
 #include "guard_hooks.h"
 #include "guard_mm.h"
 #include "guard_signal.h"
+#include "mech/arm.h"
 #include "mech/hint_fault.h"
 #include "nb.h"
 #include "plat/log.h"
@@ -177,6 +178,7 @@ int nb_guard_setup(void)
 	       choice.why[0] ? ": " : "", choice.why);
 	if (choice.tier == NB_TIER_OFF)
 		return -EPERM;
+	nb_arm_without_barrier(!guarded);
 	if (!guarded)
 		return 0;
 	nb_hint_fault_set_copy(nb_guard_copy_begin, nb_guard_copy_end,

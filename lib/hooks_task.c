@@ -231,17 +231,23 @@ static bool in_vfork_child(void)
  */
 void nb_hook_exec_begin(void)
 {
+	bool child = in_vfork_child();
 	int slot;
 
 	if (!nb_is_active())
 		return;
-	if (!in_vfork_child())
+	if (!child)
 		atomic_fetch_add(&nb.inhibit, 1);
 	else if (!nb_guarded())
 		/* Nobody would count down after a successful exec. */
 		atomic_store(&nb.inhibit_until_ns,
 			     nb_clock_ns() + VFORK_INHIBIT_NS);
-	disarm_everything();
+	/*
+	 * Guarded, nothing is armed while there is such a child; and one that
+	 * is killed must not take a lock with it that is its parent's, too.
+	 */
+	if (!child || !nb_guarded())
+		disarm_everything();
 	slot = slot_index(nb_slot_self_existing());
 	if (slot >= 0)
 		nb_affinity_apply_wish(slot);

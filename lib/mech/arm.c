@@ -39,6 +39,7 @@
 /* Tries before a waiting thread sleeps instead of yielding. */
 #define YIELDS_MAX 16
 
+static bool no_barrier; /* (I) after start: see nb_arm_without_barrier() */
 _Atomic uint64_t nb_nr_armed;
 _Atomic int64_t nb_map_room = INT64_MAX / 2;
 
@@ -156,6 +157,17 @@ static long arm_around(const struct nb_sys *sys, uint64_t start, uint64_t end)
 }
 
 /**
+ * nb_arm_without_barrier() - are there calls that publish what they touch?
+ * @yes: no; what else is published comes with a barrier of its own.
+ *
+ * Context: start only.
+ */
+void nb_arm_without_barrier(bool yes)
+{
+	no_barrier = yes;
+}
+
+/**
  * nb_arm_flush() - arm what nb_arm_add() has gathered
  * @batch: the run of chunks; empty afterwards.
  *
@@ -174,7 +186,9 @@ int nb_arm_flush(struct nb_arm_batch *batch)
 	batch->start = end;
 	if (start == end)
 		return 0;
-	err = NB_NO_MEMBARRIER || !batch->sys->membarrier() ? 0 : -EPERM;
+	err = 0;
+	if (!no_barrier && !NB_NO_MEMBARRIER && batch->sys->membarrier())
+		err = -EPERM;
 	if (err || nb_slots_may_touch(0, 0))
 		mark_run(start, end, NB_CHUNK_NONE);
 	else if (nb_slots_may_touch(start, end))

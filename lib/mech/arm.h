@@ -29,6 +29,7 @@ extern _Atomic uint64_t nb_nr_armed;
 /* Mappings that may still be added by cutting others; below 0: none. */
 extern _Atomic int64_t nb_map_room;
 
+void nb_arm_without_barrier(bool yes);
 int nb_arm_add(struct nb_arm_batch *batch, struct nb_block *b,
 	       const uint64_t *eligible, unsigned int *nr_armed);
 int nb_arm_flush(struct nb_arm_batch *batch);

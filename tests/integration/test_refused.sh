@@ -57,6 +57,14 @@ says '^RESULT' "$out/o"
 says '"numa_task_migrated":0' "$out/json"
 says '"state":"running"' "$out/json"
 
+# membarrier refused: the tier in which none is needed
+"$refuse" membarrier "${run[@]}" --stats="$out/json" -- "${work[@]}" \
+	> "$out/o" 2> "$out/err" || die "exit status $?"
+lines 0
+says '"state":"running"' "$out/json"
+says '"tier":"conservative"' "$out/json"
+says '"numa_hint_faults":[1-9]' "$out/json"
+
 # what Docker's default profile refuses
 "$refuse" move_pages,mbind,set_mempolicy,get_mempolicy "${run[@]}" -- true \
 	2> "$out/err" || die "exit status $?"

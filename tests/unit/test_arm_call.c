@@ -195,6 +195,13 @@ static void test_no_barrier(void **state)
 		check_armed(0, 0);
 		assert_int_equal(fake.calls[FAKE_MPROTECT], 0);
 	}
+	/* nobody publishes: none is asked for */
+	nb_arm_without_barrier(true);
+	fake_fail(FAKE_MEMBARRIER, 1, EPERM);
+	assert_int_equal(arm(0, 64), 0);
+	assert_int_equal(fake_fail_end(), 0);
+	check_armed(0, 64);
+	nb_arm_without_barrier(false);
 }
 
 /* A part is refused: what was done before stays, the rest is not done. */
