@@ -34,10 +34,11 @@
 #define RSEQ_MAX 4096
 /*
  * Static thread-local storage at least; libc's descriptor of a thread, which
- * has its rseq area at the end (glibc 2.35 to 2.40: 2368 bytes in all).
+ * has its rseq area at the end (glibc 2.35 to 2.40).  No more: behind it is
+ * the program's memory.
  */
 #define TLS_BELOW_MIN (64 * 1024UL)
-#define TLS_ABOVE 4096UL
+#define TLS_ABOVE 2368UL
 #define MAX_ROBUST 2048 /* Linux: ROBUST_LIST_LIMIT */
 #define MUTEX_MAX 256	/* node and futex word are in one, usually */
 
