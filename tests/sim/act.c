@@ -161,6 +161,9 @@ static bool move_page(struct sim *s, uint32_t page, int nid)
 	g->nr_on[nid]++;
 	g->one_nid = g->nr_on[nid] == g->nr ? nid : NB_NO_NODE;
 	s->total.moved += r->page_4k;
+	s->moved_in[r->proc][nid] += r->page_4k;
+	s->least_free_4k[nid] =
+		nb_min(s->least_free_4k[nid], sim_free_4k(s, nid));
 	s->bytes[nid][from] += r->page_4k * 4096.0;
 	s->bytes[nid][nid] += r->page_4k * 4096.0;
 	return true;
@@ -254,7 +257,7 @@ bool sim_move(struct sim *s, int thread, int cpu)
 	struct sim_thread *t = &s->thread[thread];
 	int from = sim_nid(s, thread);
 
-	if (!nb_node_isset(&t->allowed, s->m.cpu_nid[cpu]))
+	if (!sim_may_run(s, thread, cpu))
 		return false;
 	if (t->duty_pct) {
 		s->nr_running[t->cpu] -= s->nr_running[t->cpu] > 0;
@@ -283,8 +286,7 @@ bool sim_swap(struct sim *s, int a, int b)
 {
 	int cpu_a = s->thread[a].cpu, cpu_b = s->thread[b].cpu;
 
-	if (!nb_node_isset(&s->thread[a].allowed, s->m.cpu_nid[cpu_b]) ||
-	    !nb_node_isset(&s->thread[b].allowed, s->m.cpu_nid[cpu_a]))
+	if (!sim_may_run(s, a, cpu_b) || !sim_may_run(s, b, cpu_a))
 		return false;
 	return sim_move(s, a, cpu_b) && sim_move(s, b, cpu_a);
 }
@@ -305,14 +307,17 @@ bool sim_set_affinity(struct sim *s, int thread, struct nb_nodemask nodes)
 	struct sim_thread *t = &s->thread[thread];
 	int best = -1;
 
+	t->nr_masks++;
 	nodes.bits &= t->own.bits;
-	if (!nodes.bits)
+	if (!nodes.bits) {
+		s->total.refused++;
 		return false;
+	}
 	t->allowed = nodes;
 	if (nb_node_isset(&nodes, sim_nid(s, thread)))
 		return true;
 	for (int cpu = 0; cpu < s->m.nr_cpus; cpu++)
-		if (nb_node_isset(&nodes, s->m.cpu_nid[cpu]) &&
+		if (sim_may_run(s, thread, cpu) &&
 		    (best < 0 || s->load[cpu] < s->load[best]))
 			best = cpu;
 	return sim_move(s, thread, best);

@@ -36,7 +36,6 @@ static void *numabal_init(struct sim *s)
 
 	assert(b);
 	b->s = s;
-	sim_machine_topology(&s->m, &b->topo);
 	b->scan_opts =
 		(struct nb_scan_opts){256, N_PAGE_BYTES, 8 * N_BLOCK_BYTES};
 	b->period_opts = (struct nb_scan_period_opts){1000, 60000, 256};
@@ -69,6 +68,23 @@ static void numabal_fini(void *ctx)
 	free(b);
 }
 
+/* lib/start.c, check_machine() */
+static void start(struct n_proc *p)
+{
+	const struct sim *s = p->b->s;
+	const struct sim_limits *l = &s->limits[p->proc];
+
+	if (p->started)
+		return;
+	p->started = true;
+	sim_machine_topology(&s->m, &p->topo);
+	p->topo.cpus_allowed = l->cpus;
+	p->topo.mems_allowed.bits &= l->mems.bits;
+	p->nodes = l->nodes.bits ? l->nodes : l->mems;
+	p->nodes.bits &= p->topo.mems_allowed.bits;
+	p->off = nb_nodes_weight(&p->nodes) < 2;
+}
+
 static void thread_start(void *ctx, int thread)
 {
 	struct n_brain *b = ctx;
@@ -84,7 +100,7 @@ static void thread_start(void *ctx, int thread)
 	t->pinned_nid = NB_NO_NODE;
 	b->task[thread] = t;
 	b->nr_tasks = thread + 1;
-	b->proc[b->s->thread[thread].proc].started = true;
+	start(&b->proc[b->s->thread[thread].proc]);
 }
 
 static void thread_exit(void *ctx, int thread)
@@ -272,7 +288,7 @@ static void numabal_tick(void *ctx)
 	for (int i = 0; i < b->s->nr_procs; i++) {
 		struct n_proc *p = &b->proc[i];
 
-		if (!p->started)
+		if (!p->started || p->off)
 			continue;
 		if (!p->next_scan_ns)
 			p->next_scan_ns =

@@ -47,10 +47,13 @@ struct sim *sim_new(const struct sim_machine *m, const struct sim_brain *b,
 	assert(s->window);
 	for (int n = 0; n < m->nr_nodes; n++) {
 		s->crowd_mem[n] = 1;
+		s->least_free_4k[n] = UINT64_MAX;
 		for (int k = 0; k < m->nr_nodes; k++)
 			s->crowd_link[n][k] = 1;
 	}
 	sim_prices(s);
+	for (int i = 0; i < SIM_MAX_PROCS; i++)
+		s->limits[i] = sim_limits_none(m);
 	if (b->init)
 		s->ctx = b->init(s);
 	return s;
@@ -143,13 +146,14 @@ int sim_add_seg(struct sim *s, int region, uint64_t bytes)
 	return s->nr_segs++;
 }
 
-/* The node itself or the nearest that has room. */
-static int with_room(const struct sim *s, int nid, uint32_t nr_4k)
+/* The node itself or the nearest that has room, of those allowed. */
+static int with_room(const struct sim *s, const struct sim_region *r, int nid)
 {
 	int best = NB_NO_NODE;
+	int n;
 
-	for (int n = 0; n < s->m.nr_nodes; n++) {
-		if (sim_free_4k(s, n) < nr_4k)
+	nb_for_each_nid (n, &s->limits[r->proc].mems) {
+		if (sim_free_4k(s, n) < r->page_4k)
 			continue;
 		if (best == NB_NO_NODE ||
 		    s->m.distance[nid][n] < s->m.distance[nid][best])
@@ -171,12 +175,12 @@ static void note_one_nid(struct sim_seg *g, int nid)
  * @nid: from where
  *
  * Pages go where the brain says, and by default to @nid, or to the nearest
- * node that has room.
+ * node that has room and that the process may use.
  */
 void sim_touch(struct sim *s, int seg, int nid)
 {
 	struct sim_seg *g = &s->seg[seg];
-	uint32_t nr_4k = s->region[g->region].page_4k;
+	const struct sim_region *r = &s->region[g->region];
 
 	for (uint32_t p = g->first; p < g->first + g->nr; p++) {
 		int n = nid;
@@ -185,11 +189,11 @@ void sim_touch(struct sim *s, int seg, int nid)
 			continue;
 		if (s->brain->alloc_nid)
 			n = s->brain->alloc_nid(s->ctx, p, nid);
-		n = with_room(s, n, nr_4k);
+		n = with_room(s, r, n);
 		assert(n != NB_NO_NODE);
 		s->page_nid[p] = (uint8_t)n;
 		g->nr_on[n]++;
-		s->used_4k[n] += nr_4k;
+		s->used_4k[n] += r->page_4k;
 		note_one_nid(g, n);
 	}
 }
@@ -238,9 +242,7 @@ int sim_add_thread(struct sim *s, int proc, int nid)
 	t->alive = true;
 	t->duty_pct = 100;
 	t->soft_nid = NB_NO_NODE;
-	for (int n = 0; n < s->m.nr_nodes; n++)
-		if (s->m.node_cpus[n])
-			nb_node_set(&t->own, n);
+	t->own = sim_cpu_nodes(s, proc);
 	t->allowed = t->own;
 	s->nr_procs = nb_max(s->nr_procs, proc + 1);
 	sim_place_thread(s, id, nid);

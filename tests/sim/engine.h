@@ -15,7 +15,7 @@
 #define NB_SIM_ENGINE_H
 
 #include "brain.h"
-#include "machine.h"
+#include "limits.h"
 
 #define SIM_TICK_NS (10 * NB_NSEC_PER_MSEC)
 #define SIM_ACCESS_NS 16.0 /* see tick.c */
@@ -42,6 +42,8 @@ struct sim_thread {
 	int cpu;
 	uint32_t duty_pct;	    /* how much of a CPU it wants; 0: asleep */
 	struct nb_nodemask own;	    /* nodes that the program lets it run on */
+	bool bound;		    /* ... which are not all: sim_bind() */
+	uint32_t nr_masks;	    /* sim_set_affinity(), by the brain */
 	struct nb_nodemask allowed; /* the same and the brain's wish */
 	int soft_nid;		    /* the scheduler's hint, or NB_NO_NODE */
 	uint32_t soft_failed;	    /* times that it was in the way */
@@ -99,6 +101,7 @@ struct sim_window {
 struct sim_totals {
 	uint64_t faults, armed;	      /* as the brain's mechanism counts */
 	uint64_t moved, failed;	      /* 4 KiB pages */
+	uint64_t refused;	      /* masks without a CPU that is allowed */
 	uint64_t moves;		      /* of threads between nodes, by brain */
 	uint64_t balanced;	      /* ... by the scheduler */
 	double cost_ns[SIM_NR_COSTS]; /* paid by threads */
@@ -116,6 +119,7 @@ struct sim {
 	uint32_t grain_4k;	 /* 4 KiB pages to a page that is not huge */
 	bool patterns_changed;
 	int nr_procs;
+	struct sim_limits limits[SIM_MAX_PROCS];
 	struct sim_thread *thread;
 	int nr_threads, cap_threads;
 	struct sim_region *region;
@@ -127,6 +131,8 @@ struct sim {
 	uint32_t *arm_seq; /* 0: not armed */
 	uint32_t nr_pages, cap_pages, next_seq;
 	uint64_t used_4k[NB_MAX_NODES];
+	uint64_t moved_in[SIM_MAX_PROCS][NB_MAX_NODES]; /* 4 KiB pages */
+	uint64_t least_free_4k[NB_MAX_NODES]; /* that a move has left */
 	/* of this tick */
 	double price[NB_MAX_NODES][NB_MAX_NODES];
 	double bytes[NB_MAX_NODES][NB_MAX_NODES]; /* [CPU][memory] */

@@ -36,7 +36,9 @@ struct n_task {
 struct n_proc {
 	struct n_brain *b;
 	int proc;
-	bool started;
+	bool started, off; /* off: there is only one node for it */
+	struct nb_topology topo;
+	struct nb_nodemask nodes; /* NUMABAL_NODES */
 	struct nb_scan scan;
 	struct nb_scan_period period;
 	struct nb_pass_faults pass;
@@ -53,7 +55,6 @@ struct n_proc {
 
 struct n_brain {
 	struct sim *s;
-	struct nb_topology topo;
 	struct nb_scan_opts scan_opts;
 	struct nb_scan_period_opts period_opts;
 	struct n_proc proc[SIM_MAX_PROCS];

@@ -40,6 +40,8 @@ static void load_idle(struct n_proc *p, struct nb_task_place *place)
 		int nid = s->m.cpu_nid[cpu];
 		double busy = s->busy_ns[cpu] - p->busy_before[cpu];
 
+		if (!nb_cpu_isset(&p->topo.cpus_allowed, cpu))
+			continue;
 		place->load[nid].nr_cpus++;
 		if (passed > 0)
 			idle[nid] += (uint64_t)(nb_max(passed - busy, 0.0) *
@@ -78,24 +80,27 @@ static void load_threads(struct n_proc *p, struct nb_task_place *place)
 	}
 }
 
-static void view_of(const struct n_proc *p, int i, struct nb_task_view *v)
+static void view_of(struct n_proc *p, int i, struct nb_task_view *v)
 {
-	const struct n_task *t = p->b->task[i];
+	struct n_task *t = p->b->task[i];
 
 	memset(v, 0, sizeof(*v));
 	v->numa_preferred_nid = t->nf ? t->nf->numa_preferred_nid : NB_NO_NODE;
 	v->current_nid = t->current_nid;
 	v->running = t->running;
 	v->hold = t->hold;
+	v->bound = p->b->s->thread[i].bound;
+	/* lib/mech/affinity.c, nb_affinity_set_wish() */
+	if (v->bound)
+		t->pinned_nid = NB_NO_NODE;
 	v->pinned_nid = t->pinned_nid;
-	v->bound = p->b->s->thread[i].own.bits != p->b->topo.has_cpu.bits;
 }
 
 /* lib/place.c, act() */
 static void act(struct n_proc *p, int i, enum nb_why why, int nid)
 {
 	struct n_task *t = p->b->task[i];
-	struct nb_nodemask nodes = p->b->topo.has_cpu;
+	struct nb_nodemask nodes = p->topo.has_cpu;
 
 	if (why == NB_WHY_TASK_RELIEF) {
 		t->hold = NB_TASK_HOLD_ROUNDS;
@@ -158,8 +163,8 @@ void n_place_round(struct n_proc *p)
 	int i;
 
 	memset(&place, 0, sizeof(place));
-	place.topo = &p->b->topo;
-	place.nodes = p->b->topo.online;
+	place.topo = &p->topo;
+	place.nodes = p->nodes;
 	place.turn = take_turn(p);
 	sample_tasks(p);
 	load_idle(p, &place);
@@ -169,7 +174,7 @@ void n_place_round(struct n_proc *p)
 		if (!t->nf)
 			continue;
 		nb_numa_faults_decay(t->nf, t->d_run_ns, t->d_ns);
-		t->nf->numa_preferred_nid = nb_placement(t->nf, &p->b->topo);
+		t->nf->numa_preferred_nid = nb_placement(t->nf, &p->topo);
 	}
 	place_all(p, &place);
 	if (seen)

@@ -27,13 +27,14 @@ static bool task_free(const struct n_task *t)
 	       (t->place_why == NB_WHY_TASK_STAY && t->running);
 }
 
-static struct nb_numa_faults *faults_of(struct n_brain *b, struct n_task *t)
+static struct nb_numa_faults *faults_of(const struct n_proc *p,
+					struct n_task *t)
 {
 	if (t->nf)
 		return t->nf;
-	t->nf = malloc(nb_numa_faults_size(b->topo.nr_nids));
+	t->nf = malloc(nb_numa_faults_size(p->topo.nr_nids));
 	assert(t->nf);
-	nb_numa_faults_init(t->nf, b->topo.nr_nids);
+	nb_numa_faults_init(t->nf, p->topo.nr_nids);
 	return t->nf;
 }
 
@@ -41,7 +42,7 @@ static struct nb_numa_faults *faults_of(struct n_brain *b, struct n_task *t)
 static enum nb_why decide(struct n_proc *p, struct sample *sm)
 {
 	struct n_task *t = p->b->task[sm->fault->thread];
-	struct nb_numa_faults *nf = faults_of(p->b, t);
+	struct nb_numa_faults *nf = faults_of(p, t);
 	struct nb_migrate_query q = {
 		.page_nid = sm->page_nid,
 		.cpu_nid = sm->fault->nid,
@@ -49,9 +50,9 @@ static enum nb_why decide(struct n_proc *p, struct sample *sm)
 		.numa_preferred_nid = nf->numa_preferred_nid,
 		.task_free = task_free(t),
 		.task_scan_seq = nf->numa_scan_seq,
-		.nodes = p->b->topo.online,
+		.nodes = p->nodes,
 	};
-	enum nb_why why = nb_migrate_filter(&q, &p->b->topo);
+	enum nb_why why = nb_migrate_filter(&q, &p->topo);
 
 	if (!nb_why_is_yes(why))
 		return why;
@@ -121,7 +122,7 @@ static void account(struct n_proc *p, const struct sample *sm)
 		p->pass.priv += sm->nr_4k;
 	else
 		p->pass.shared += sm->nr_4k;
-	nb_numa_faults_account(faults_of(p->b, p->b->task[sm->fault->thread]),
+	nb_numa_faults_account(faults_of(p, p->b->task[sm->fault->thread]),
 			       &fs);
 }
 

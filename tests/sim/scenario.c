@@ -80,8 +80,9 @@ static void bound(struct sim *s)
 {
 	private_next(s);
 	for (int i = 0; i < s->nr_threads; i++) {
-		s->thread[i].own.bits = 1ULL << sim_nid(s, i);
-		s->thread[i].allowed = s->thread[i].own;
+		struct nb_nodemask own = {1ULL << sim_nid(s, i)};
+
+		sim_bind(s, i, own);
 	}
 }
 

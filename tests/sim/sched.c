@@ -75,8 +75,7 @@ static int pick(struct sim *s, int from_nid, int from, int cpu)
 
 		if (!t->alive || !t->duty_pct ||
 		    s->m.cpu_nid[t->cpu] != from_nid ||
-		    (from >= 0 && t->cpu != from) ||
-		    !nb_node_isset(&t->allowed, nid))
+		    (from >= 0 && t->cpu != from) || !sim_may_run(s, i, cpu))
 			continue;
 		rank = t->soft_nid == NB_NO_NODE || t->soft_nid == nid ? 0
 		       : t->soft_nid != from_nid		       ? 1
@@ -142,21 +141,45 @@ static int extreme_node(const struct sim *s, bool most, double *load, int *nr)
 	return best;
 }
 
+/* Of the nodes where a thread may run, the one with the least to do. */
+static int node_for(const struct sim *s, int thread)
+{
+	double least = 0;
+	int best = NB_NO_NODE, n, nr;
+
+	nb_for_each_nid (n, &s->thread[thread].allowed) {
+		double load = node_load(s, n, &nr);
+
+		if (best != NB_NO_NODE && load >= least)
+			continue;
+		best = n;
+		least = load;
+	}
+	return best;
+}
+
 /**
  * sim_place_thread() - put a new thread on a CPU
  * @s: the simulation
  * @thread: the thread
- * @nid: the node, or NB_NO_NODE: the one with the least to do
+ * @nid: the node, or NB_NO_NODE: the one with the least to do; it is that one,
+ * too, if the thread may not run on @nid
  */
 void sim_place_thread(struct sim *s, int thread, int nid)
 {
 	struct sim_thread *t = &s->thread[thread];
-	double load = 0;
-	int nr = 0;
+	int best = -1;
 
-	if (nid == NB_NO_NODE)
-		nid = extreme_node(s, false, &load, &nr);
-	t->cpu = extreme_cpu(s, nid, false);
+	if (!nb_node_isset(&t->allowed, nid))
+		nid = node_for(s, thread);
+	for (int i = 0; i < s->m.node_cpus[nid]; i++) {
+		int cpu = s->m.first_cpu[nid] + i;
+
+		if (sim_may_run(s, thread, cpu) &&
+		    (best < 0 || s->load[cpu] < s->load[best]))
+			best = cpu;
+	}
+	t->cpu = best;
 	s->nr_running[t->cpu]++;
 	s->load[t->cpu] += t->duty_pct / 100.0;
 }
@@ -226,7 +249,7 @@ static void noise(struct sim *s)
 	cpu = (int)sim_rand_below(&s->rng_sched, (uint32_t)s->m.nr_cpus);
 	t = &s->thread[i];
 	if (t->alive && t->duty_pct && !s->nr_running[cpu] &&
-	    nb_node_isset(&t->allowed, s->m.cpu_nid[cpu]))
+	    sim_may_run(s, (int)i, cpu))
 		move(s, (int)i, cpu);
 }
 
