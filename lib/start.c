@@ -226,7 +226,7 @@ static int set_up_parts(void)
 	nb.migrate.huge = nb.thp != NB_THP_NEVER;
 	nb.scan_opts.scan_size_mb = nb.cfg.scan_size_mb;
 	nb.scan_opts.page_bytes = nb.page_bytes;
-	nb.scan_opts.step_bytes = 8 * NB_BLOCK_BYTES;
+	nb.scan_opts.step_bytes = 4 * NB_BLOCK_BYTES;
 	nb.period_opts.scan_period_min_ms = nb.cfg.scan_period_min_ms;
 	nb.period_opts.scan_period_max_ms = nb.cfg.scan_period_max_ms;
 	nb.period_opts.scan_size_mb = nb.cfg.scan_size_mb;

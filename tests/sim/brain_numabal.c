@@ -37,7 +37,7 @@ static void *numabal_init(struct sim *s)
 	assert(b);
 	b->s = s;
 	b->scan_opts =
-		(struct nb_scan_opts){256, N_PAGE_BYTES, 8 * N_BLOCK_BYTES};
+		(struct nb_scan_opts){256, N_PAGE_BYTES, 4 * N_BLOCK_BYTES};
 	b->period_opts = (struct nb_scan_period_opts){1000, 60000, 256};
 	for (int i = 0; i < SIM_MAX_PROCS; i++) {
 		struct n_proc *p = &b->proc[i];

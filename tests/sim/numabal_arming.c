@@ -138,7 +138,8 @@ void n_scan_run(struct n_proc *p)
 	size_t nr = snapshot(p);
 	struct nb_range step;
 
-	nb_scan_begin(&p->scan, o);
+	nb_scan_begin(&p->scan, o,
+		      nb_nr_scan_windows(p->rss_bytes, o->scan_size_mb));
 	while (nb_scan_next(&p->scan, o, p->b->vmas, nr, &step))
 		nb_scan_charge(&p->scan, o, &step, arm_step(p, &step));
 }

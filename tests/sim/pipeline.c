@@ -169,7 +169,7 @@ static void scan(struct pipe *s)
 		vmas[i].end = vmas[i].start + BUF_BYTES;
 	}
 	do {
-		nb_scan_begin(&s->scan, &s->scan_opts);
+		nb_scan_begin(&s->scan, &s->scan_opts, 1);
 		while (nb_scan_next(&s->scan, &s->scan_opts, vmas,
 				    (size_t)s->nr_bufs, &step)) {
 			struct pipe_buf *b =

@@ -49,7 +49,7 @@ static void begin_fills_budgets(void **state)
 
 	(void)state;
 	s.pass_ended = true;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	assert_int_equal(s.pages, 2048);
 	assert_int_equal(s.virtpages, 8 * 2048);
 	assert_int_equal(s.scan_offset, 77);
@@ -64,7 +64,7 @@ static void huge_pages_still_get_a_step(void **state)
 
 	(void)state;
 	o.page_bytes = 1U << 30;
-	nb_scan_begin(&s, &o);
+	nb_scan_begin(&s, &o, 1);
 	assert_int_equal(s.pages, 1);
 	assert_int_equal(s.virtpages, 8);
 }
@@ -76,7 +76,7 @@ static void largest_options_do_not_overflow(void **state)
 	struct nb_scan s = {0};
 
 	(void)state;
-	nb_scan_begin(&s, &o);
+	nb_scan_begin(&s, &o, 1);
 	assert_int_equal(s.pages, (uint64_t)UINT32_MAX * MIB);
 	assert_int_equal(s.virtpages, (uint64_t)UINT32_MAX * MIB * 8);
 	/* The budget ends within 2 MiB: rounded up to its end. */
@@ -88,7 +88,7 @@ static void no_memory_is_a_pass(void **state)
 	struct nb_scan s = {.scan_offset = 4096};
 
 	(void)state;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	assert_over(&s, &opts, NULL, 0);
 	assert_true(s.pass_ended);
 	assert_int_equal(s.scan_seq, 1);
@@ -96,7 +96,7 @@ static void no_memory_is_a_pass(void **state)
 	/* ... but only one in this scan. */
 	assert_over(&s, &opts, NULL, 0);
 	assert_int_equal(s.scan_seq, 1);
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	assert_over(&s, &opts, NULL, 0);
 	assert_int_equal(s.scan_seq, 2);
 }
@@ -107,7 +107,7 @@ static void steps_end_at_blocks_and_mappings(void **state)
 	struct nb_scan s = {0};
 
 	(void)state;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	assert_step(&s, &opts, v, 2, 3 * MIB, 4 * MIB);
 	assert_step(&s, &opts, v, 2, 4 * MIB, 8 * MIB);
 	assert_step(&s, &opts, v, 2, 8 * MIB, 9 * MIB);
@@ -123,7 +123,7 @@ static void budget_is_rounded_up_to_a_huge_page(void **state)
 	struct nb_scan s = {0};
 
 	(void)state;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	s.pages = 1;
 	assert_step(&s, &opts, &v, 1, 4 * MIB, 6 * MIB);
 	s.pages = 512;
@@ -143,7 +143,7 @@ static void pages_budget_keeps_the_position(void **state)
 	struct nb_range step;
 
 	(void)state;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	for (int i = 0; i < 2; i++) {
 		assert_true(nb_scan_next(&s, &opts, &v, 1, &step));
 		nb_scan_charge(&s, &opts, &step, 1);
@@ -153,7 +153,7 @@ static void pages_budget_keeps_the_position(void **state)
 	assert_over(&s, &opts, &v, 1);
 	assert_false(s.pass_ended);
 	assert_int_equal(s.scan_offset, 8 * MIB);
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	assert_step(&s, &opts, &v, 1, 8 * MIB, 12 * MIB);
 }
 
@@ -165,7 +165,7 @@ static void virtpages_budget_ends_a_scan_that_arms_nothing(void **state)
 	int nr = 0;
 
 	(void)state;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	while (nb_scan_next(&s, &opts, &v, 1, &step)) {
 		nb_scan_charge(&s, &opts, &step, 0);
 		nr++;
@@ -184,7 +184,7 @@ static void budget_used_up_at_the_end_ends_the_pass(void **state)
 	struct nb_range step;
 
 	(void)state;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	while (nb_scan_next(&s, &opts, &v, 1, &step))
 		nb_scan_charge(&s, &opts, &step, 1);
 	assert_int_equal(s.pages, 0);
@@ -213,7 +213,7 @@ static void mappings_may_change_between_steps(void **state)
 	struct nb_scan s = {0};
 
 	(void)state;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	assert_step(&s, &opts, &a, 1, 0, 4 * MIB);
 	assert_step(&s, &opts, b, 2, 5 * MIB, 7 * MIB);
 	assert_step(&s, &opts, &a, 1, 7 * MIB, 8 * MIB);
@@ -228,7 +228,7 @@ static void the_last_page_of_the_address_space(void **state)
 	struct nb_scan s = {.scan_offset = last - 8192};
 
 	(void)state;
-	nb_scan_begin(&s, &opts);
+	nb_scan_begin(&s, &opts, 1);
 	assert_step(&s, &opts, v, 2, last - 8192, last);
 	assert_step(&s, &opts, v, 2, last, UINT64_MAX);
 	assert_over(&s, &opts, v, 2);
@@ -275,7 +275,7 @@ static void property_each_byte_once_per_pass(void **state)
 			uint64_t virt;
 			uint64_t pages;
 
-			nb_scan_begin(&s, &o);
+			nb_scan_begin(&s, &o, 1);
 			virt = s.virtpages;
 			pages = s.pages;
 			while (nb_scan_next(&s, &o, v, nr, &r)) {
