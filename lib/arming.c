@@ -210,8 +210,9 @@ void nb_scan_run(uint64_t now_ns)
 	if (atomic_load(&nb_map_room) <= 0)
 		return;
 	nr = snapshot(now_ns);
-	nb_scan_begin(&nb.scan, &nb.scan_opts,
-		      nb_nr_scan_windows(nb.rss_bytes, nb.cfg.scan_size_mb));
+	nb_scan_begin(
+		&nb.scan, &nb.scan_opts,
+		nb_nr_scan_windows(nb.rss_bytes, nb.scan_opts.scan_size_mb));
 	while (nb_scan_next(&nb.scan, &nb.scan_opts, vmas, (size_t)nr, &step)) {
 		int n = arm_step(&step);
 

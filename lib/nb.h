@@ -80,6 +80,7 @@ struct numabal {
 	struct nb_scan_period_opts period_opts; /* (D) */
 	struct nb_pass_faults pass;		/* (D) this pass, so far */
 	struct nb_pass_faults last_pass;	/* (D) the one before */
+	struct nb_pass_faults window;		/* (D) .pass at the last scan */
 	struct nb_rate_limit rate;		/* (D) */
 	struct nb_migrate migrate;		/* (D) */
 	const char *why_untraced;		/* (D) .why before it came */

@@ -105,6 +105,14 @@ static bool within_budget(uint64_t cpu)
 	return !nb_scan_budget_delay(cost - free_ns, cpu - nb.base_cpu_ns, pct);
 }
 
+/* The debts of one state are not carried into the other. */
+static void forget_costs(void)
+{
+	nb.base_cost_ns = nb_cost_ns();
+	nb.base_cpu_ns = nb_process_cpu_ns();
+	nb.placing_ns = 0;
+}
+
 /* After a pass: is memory in its place, or on its way there? */
 static void note_settling(uint32_t local_before)
 {
@@ -117,12 +125,34 @@ static void note_settling(uint32_t local_before)
 		nb.unsettled = nb_max(nb.unsettled, 2U);
 	else if (nb.unsettled)
 		nb.unsettled--;
-	if (was == !!nb.unsettled)
+	nb.period.quick = nb.unsettled;
+	if (was != !!nb.unsettled)
+		forget_costs();
+}
+
+/* A window is a sample of all memory: need the pass be waited for? */
+static void note_phase_change(void)
+{
+	uint32_t local = atomic_load(&nb.local_permille);
+
+	if (!nb_scan_phase_changed(&nb.window, &nb.pass, local))
 		return;
-	/* The debts of one state are not carried into the other. */
-	nb.base_cost_ns = nb_cost_ns();
-	nb.base_cpu_ns = nb_process_cpu_ns();
-	nb.placing_ns = 0;
+	if (!nb.unsettled)
+		forget_costs();
+	nb.unsettled = UNSETTLED_PASSES;
+	nb_scan_period_start(&nb.period, &nb.period_opts, nb.rss_bytes);
+}
+
+/* Between passes: how large windows are. */
+static void size_windows(void)
+{
+	uint32_t mb = nb_scan_size_mb(nb.rss_bytes, nb.cfg.scan_size_mb);
+	uint64_t ms = nb.period.scan_period_ms;
+
+	ms = ms * mb / nb_max(nb.period_opts.scan_size_mb, 1U);
+	nb.period.scan_period_ms = (uint32_t)nb_max(ms, 1ULL);
+	nb.period_opts.scan_size_mb = mb;
+	nb.scan_opts.scan_size_mb = mb;
 }
 
 static bool may_scan(void)
@@ -177,14 +207,20 @@ static void maybe_scan(uint64_t now)
 
 		nb_place_round(now);
 		note_settling(before);
+		size_windows();
 		nb.scan.pass_ended = false;
+	} else {
+		note_phase_change();
 	}
 	if (nb.rss_bytes < nb.cfg.min_rss_mb * NB_MIB || !may_scan() ||
 	    atomic_load(&nb.paused) || atomic_load(&nb.inhibit))
 		return;
-	if (!nb.scan_cpu_ns)
+	if (!nb.scan_cpu_ns) {
+		size_windows();
 		nb_scan_period_start(&nb.period, &nb.period_opts, nb.rss_bytes);
+	}
 	nb.scan_cpu_ns = nb_process_cpu_ns();
+	nb.window = nb.pass;
 	nb_mm_seen_stacks();
 	nb_guard_check();
 	if (!nb_is_active())

@@ -251,6 +251,7 @@ static void account(const struct sample *s)
 		nb_count(numa_hint_faults_local, 1);
 	if (s->page_nid == NB_NO_NODE)
 		return;
+	nb.pass.faults++;
 	if (s->page_nid == s->fault.nid)
 		nb.pass.local += s->nr_pages;
 	else

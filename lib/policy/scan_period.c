@@ -8,9 +8,15 @@
  * pass's faults here: what is in place is scanned more slowly, what still has
  * to move faster.
  *
+ * While memory is being put in its place - at the start, and after the program
+ * has changed its ways - passes are four times as frequent: what a page's
+ * second use tells should not be long in coming.  And as each window is a
+ * sample of all memory, the next one tells of such a change.
+ *
  * Owns nothing: the state is the caller's struct nb_scan_period.
  *
  * Differs from Linux (update_task_scan_period()):
+ * - Windows are smaller than scan_size where there are less than 16 of them.
  * - One period per process, not per task: one thread scans for all.  The
  *   scaling by sharing (task_scan_start(), task_scan_max()) goes with it.
  * - Nothing but private remote faults speeds scanning up.  The kernel takes
@@ -31,6 +37,35 @@
 #define MAX_SCAN_WINDOW 2560
 
 #define MSEC_PER_SEC 1000
+
+#define WINDOWS_WANTED 16
+#define WINDOW_MIN_MB 8
+
+/* Passes are so many times as frequent while memory is put in its place. */
+#define QUICK_FACTOR 4
+
+/*
+ * A window that says something: with 64 faults and 80 % local a share that is
+ * lower by 30 % is six standard deviations away.
+ */
+#define CHANGE_MIN_FAULTS 64
+#define CHANGE_PERMILLE 300
+
+/**
+ * nb_scan_size_mb() - how large a window should be.
+ * @rss_bytes: resident memory of the process
+ * @max_mb: MiB per scan at most
+ *
+ * Context: numabald.
+ * Return: MiB: a sixteenth of the memory, at least 8, at most @max_mb.
+ */
+uint32_t nb_scan_size_mb(uint64_t rss_bytes, uint32_t max_mb)
+{
+	uint64_t mb = rss_bytes / WINDOWS_WANTED / NB_MIB;
+
+	mb = nb_max(mb, (uint64_t)WINDOW_MIN_MB);
+	return (uint32_t)nb_min(mb, (uint64_t)nb_max(max_mb, 1U));
+}
 
 /**
  * nb_nr_scan_windows() - in how many scans a pass is cut.
@@ -87,6 +122,14 @@ uint32_t nb_scan_period_max(const struct nb_scan_period_opts *o,
 	return nb_max(max_ms, nb_scan_period_min(o, rss_bytes));
 }
 
+static uint32_t min_of(const struct nb_scan_period *p,
+		       const struct nb_scan_period_opts *o, uint64_t rss_bytes)
+{
+	uint32_t min_ms = nb_scan_period_min(o, rss_bytes);
+
+	return p->quick ? nb_max(min_ms / QUICK_FACTOR, 1U) : min_ms;
+}
+
 /**
  * nb_scan_period_start() - the first period: the shortest.
  * @p: out: the period
@@ -99,7 +142,8 @@ void nb_scan_period_start(struct nb_scan_period *p,
 			  const struct nb_scan_period_opts *o,
 			  uint64_t rss_bytes)
 {
-	p->scan_period_ms = nb_scan_period_min(o, rss_bytes);
+	p->quick = true;
+	p->scan_period_ms = min_of(p, o, rss_bytes);
 	p->failed = 0;
 }
 
@@ -141,18 +185,41 @@ void nb_scan_period_update(struct nb_scan_period *p,
 			   const struct nb_scan_period_opts *o,
 			   const struct nb_pass_faults *pf, uint64_t rss_bytes)
 {
-	int64_t min_ms = nb_scan_period_min(o, rss_bytes);
+	int64_t min_ms = min_of(p, o, rss_bytes);
 	int64_t max_ms = nb_scan_period_max(o, rss_bytes);
 	int64_t period = p->scan_period_ms;
 
 	p->failed = p->failed / 2 + pf->failed;
 	if (pf->local + pf->remote == 0 || p->failed > pf->moved)
 		period *= 2;
+	else if (p->quick && slots_to_change(pf) < 0)
+		period = min_ms;
 	else
 		period += slots_to_change(pf) *
 			  (int64_t)nb_div_round_up(p->scan_period_ms,
 						   PERIOD_SLOTS);
 	p->scan_period_ms = (uint32_t)nb_clamp(period, min_ms, max_ms);
+}
+
+/**
+ * nb_scan_phase_changed() - does a window tell of new ways of the program?
+ * @before: the faults of the pass when the window was armed
+ * @now: and until now
+ * @local_permille: share of local pages in the last pass
+ *
+ * Context: numabald.
+ * Return: true if much less of the window is local than the pass was.
+ */
+bool nb_scan_phase_changed(const struct nb_pass_faults *before,
+			   const struct nb_pass_faults *now,
+			   uint32_t local_permille)
+{
+	uint64_t local = now->local - before->local;
+	uint64_t all = local + now->remote - before->remote;
+	uint64_t faults = now->faults - before->faults;
+
+	return faults >= CHANGE_MIN_FAULTS &&
+	       local * 1000 + all * CHANGE_PERMILLE < all * local_permille;
 }
 
 /**

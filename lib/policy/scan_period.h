@@ -21,13 +21,16 @@ struct nb_pass_faults {
 	uint64_t moved;	 /* pages migrated */
 	uint64_t priv;
 	uint64_t shared;
+	uint64_t faults; /* how many these are */
 };
 
 struct nb_scan_period {
 	uint32_t scan_period_ms; /* between two scans (windows) */
 	uint64_t failed;	 /* decayed over passes */
+	bool quick;		 /* memory is being put in its place */
 };
 
+uint32_t nb_scan_size_mb(uint64_t rss_bytes, uint32_t max_mb);
 uint64_t nb_nr_scan_windows(uint64_t rss_bytes, uint32_t scan_size_mb);
 uint32_t nb_scan_period_min(const struct nb_scan_period_opts *o,
 			    uint64_t rss_bytes);
@@ -39,6 +42,9 @@ void nb_scan_period_start(struct nb_scan_period *p,
 void nb_scan_period_update(struct nb_scan_period *p,
 			   const struct nb_scan_period_opts *o,
 			   const struct nb_pass_faults *pf, uint64_t rss_bytes);
+bool nb_scan_phase_changed(const struct nb_pass_faults *before,
+			   const struct nb_pass_faults *now,
+			   uint32_t local_permille);
 uint64_t nb_scan_budget_delay(uint64_t cost_ns, uint64_t cpu_ns,
 			      uint32_t max_overhead_pct);
 

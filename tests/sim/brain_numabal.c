@@ -20,6 +20,7 @@
 /* include/numabal.h, the defaults */
 #define SCAN_DELAY_MS 1000
 #define MAX_OVERHEAD_PCT 2
+#define SCAN_SIZE_MB 256
 #define MIN_RSS_MB 64
 
 /* lib/numabald.c */
@@ -36,17 +37,18 @@ static void *numabal_init(struct sim *s)
 
 	assert(b);
 	b->s = s;
-	b->scan_opts =
-		(struct nb_scan_opts){256, N_PAGE_BYTES, 4 * N_BLOCK_BYTES};
-	b->period_opts = (struct nb_scan_period_opts){1000, 60000, 256};
 	for (int i = 0; i < SIM_MAX_PROCS; i++) {
 		struct n_proc *p = &b->proc[i];
 
 		p->b = b;
 		p->proc = i;
+		p->scan_opts = (struct nb_scan_opts){SCAN_SIZE_MB, N_PAGE_BYTES,
+						     4 * N_BLOCK_BYTES};
+		p->period_opts =
+			(struct nb_scan_period_opts){1000, 60000, SCAN_SIZE_MB};
 		p->unsettled = UNSETTLED_PASSES;
 		p->poll_ns = POLL_MAX_NS;
-		nb_scan_period_start(&p->period, &b->period_opts, 0);
+		nb_scan_period_start(&p->period, &p->period_opts, 0);
 		nb_rate_limit_init(&p->rate, 0, 0);
 	}
 	return b;
@@ -118,6 +120,7 @@ void n_pay(struct n_proc *p, double ns, enum sim_cost what)
 {
 	sim_charge(p->b->s, SIM_PROC(p->proc), ns, what);
 	p->daemon_ns += (uint64_t)ns;
+	p->late_ns += ns;
 }
 
 /* The handler: give the chunk back, leave a note; a full ring drops it. */
@@ -133,6 +136,9 @@ static void numabal_fault(void *ctx, const struct sim_fault *f)
 		ns += FAULT_4K_NS * f->nr * r->page_4k;
 	sim_charge(b->s, f->thread, ns, SIM_FAULT);
 	p->fault_ns += (uint64_t)ns;
+	/* A ring that is half full wakes numabald, if it has time. */
+	if (t->nr_ring == N_RING_SIZE && p->late_ns < SIM_TICK_NS)
+		n_pay(p, DRAIN_NS * n_fault_drain(p), SIM_FAULT);
 	if (t->nr_ring == N_RING_SIZE)
 		p->nr_dropped++;
 	else
@@ -180,6 +186,13 @@ static bool within_budget(const struct n_proc *p, uint64_t cpu)
 	return !nb_scan_budget_delay(cost - free_ns, cpu - p->base_cpu_ns, pct);
 }
 
+static void forget_costs(struct n_proc *p)
+{
+	p->base_cost_ns = cost_ns(p);
+	p->base_cpu_ns = process_cpu_ns(p);
+	p->placing_ns = 0;
+}
+
 /* lib/numabald.c, note_settling() */
 static void note_settling(struct n_proc *p, uint32_t local_before)
 {
@@ -192,11 +205,32 @@ static void note_settling(struct n_proc *p, uint32_t local_before)
 		p->unsettled = nb_max(p->unsettled, 2U);
 	else if (p->unsettled)
 		p->unsettled--;
-	if (was == !!p->unsettled)
+	p->period.quick = p->unsettled;
+	if (was != !!p->unsettled)
+		forget_costs(p);
+}
+
+/* lib/numabald.c, note_phase_change() */
+static void note_phase_change(struct n_proc *p)
+{
+	if (!nb_scan_phase_changed(&p->window, &p->pass, p->local_permille))
 		return;
-	p->base_cost_ns = cost_ns(p);
-	p->base_cpu_ns = process_cpu_ns(p);
-	p->placing_ns = 0;
+	if (!p->unsettled)
+		forget_costs(p);
+	p->unsettled = UNSETTLED_PASSES;
+	nb_scan_period_start(&p->period, &p->period_opts, p->rss_bytes);
+}
+
+/* lib/numabald.c, size_windows() */
+static void size_windows(struct n_proc *p)
+{
+	uint32_t mb = nb_scan_size_mb(p->rss_bytes, SCAN_SIZE_MB);
+	uint64_t ms = p->period.scan_period_ms;
+
+	ms = ms * mb / nb_max(p->period_opts.scan_size_mb, 1U);
+	p->period.scan_period_ms = (uint32_t)nb_max(ms, 1ULL);
+	p->period_opts.scan_size_mb = mb;
+	p->scan_opts.scan_size_mb = mb;
 }
 
 static bool may_scan(const struct n_proc *p)
@@ -223,14 +257,19 @@ static void maybe_scan(struct n_proc *p)
 
 		n_place_round(p);
 		note_settling(p, before);
+		size_windows(p);
 		p->scan.pass_ended = false;
+	} else {
+		note_phase_change(p);
 	}
 	if (p->rss_bytes < MIN_RSS_MB * NB_MIB || !may_scan(p))
 		return;
-	if (!p->scan_cpu_ns)
-		nb_scan_period_start(&p->period, &p->b->period_opts,
-				     p->rss_bytes);
+	if (!p->scan_cpu_ns) {
+		size_windows(p);
+		nb_scan_period_start(&p->period, &p->period_opts, p->rss_bytes);
+	}
 	p->scan_cpu_ns = process_cpu_ns(p);
+	p->window = p->pass;
 	n_scan_run(p);
 	p->poll_ns = POLL_MIN_NS;
 	p->next_scan_ns = now + p->period.scan_period_ms * NB_NSEC_PER_MSEC;
@@ -293,7 +332,8 @@ static void numabal_tick(void *ctx)
 		if (!p->next_scan_ns)
 			p->next_scan_ns =
 				b->s->now_ns + SCAN_DELAY_MS * NB_NSEC_PER_MSEC;
-		if (b->s->now_ns >= p->next_pass_ns)
+		p->late_ns = nb_max(p->late_ns - SIM_TICK_NS, 0.0);
+		if (b->s->now_ns >= p->next_pass_ns && p->late_ns <= 0)
 			pass(p);
 	}
 }

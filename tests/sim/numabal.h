@@ -41,7 +41,9 @@ struct n_proc {
 	struct nb_nodemask nodes; /* NUMABAL_NODES */
 	struct nb_scan scan;
 	struct nb_scan_period period;
-	struct nb_pass_faults pass;
+	struct nb_scan_opts scan_opts;
+	struct nb_scan_period_opts period_opts;
+	struct nb_pass_faults pass, window;
 	struct nb_rate_limit rate;
 	uint64_t next_pass_ns, next_scan_ns, poll_ns;
 	uint64_t scan_cpu_ns, exited_ns;
@@ -51,12 +53,11 @@ struct n_proc {
 	uint32_t unsettled, local_permille, nr_rounds;
 	double busy_before[NB_MAX_CPUS]; /* /proc/stat at the last round */
 	uint64_t busy_ns;		 /* and when that was */
+	double late_ns;			 /* numabald is behind by so much */
 };
 
 struct n_brain {
 	struct sim *s;
-	struct nb_scan_opts scan_opts;
-	struct nb_scan_period_opts period_opts;
 	struct n_proc proc[SIM_MAX_PROCS];
 	struct n_task **task; /* by thread */
 	int nr_tasks, cap_tasks;

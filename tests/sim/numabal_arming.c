@@ -134,7 +134,7 @@ static size_t snapshot(struct n_proc *p)
 /* lib/arming.c, nb_scan_run() */
 void n_scan_run(struct n_proc *p)
 {
-	const struct nb_scan_opts *o = &p->b->scan_opts;
+	const struct nb_scan_opts *o = &p->scan_opts;
 	size_t nr = snapshot(p);
 	struct nb_range step;
 

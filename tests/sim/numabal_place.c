@@ -179,6 +179,6 @@ void n_place_round(struct n_proc *p)
 	place_all(p, &place);
 	if (seen)
 		p->local_permille = (uint32_t)(pf->local * 1000 / seen);
-	nb_scan_period_update(&p->period, &p->b->period_opts, pf, p->rss_bytes);
+	nb_scan_period_update(&p->period, &p->period_opts, pf, p->rss_bytes);
 	memset(pf, 0, sizeof(*pf));
 }

@@ -92,6 +92,7 @@ static void run_move(struct n_proc *p, struct sample *sm)
 	p->pass.moved += sm->nr_moved;
 	ns = s->total.cost_ns[SIM_MIGRATE] + s->total.background_ns - ns;
 	p->daemon_ns += (uint64_t)ns;
+	p->late_ns += ns;
 	if (p->nr_moved <= p->rss_bytes / N_PAGE_BYTES)
 		p->placing_ns += (uint64_t)ns;
 }
@@ -112,6 +113,7 @@ static void account(struct n_proc *p, const struct sample *sm)
 	fs.migrate_fail = (wanted && sm->nr_failed > sm->nr_moved) ||
 			  sm->why == NB_WHY_PAGE_LOCKED;
 	fs.local = fs.mem_nid == fs.cpu_nid;
+	p->pass.faults++;
 	if (sm->page_nid == sm->fault->nid)
 		p->pass.local += sm->nr_4k;
 	else

@@ -38,6 +38,7 @@ void pipe_init(struct pipe *s, int nr_nodes, int cpus_per_node)
 	s->scan_opts = (struct nb_scan_opts){256, PIPE_PAGE_BYTES, 16 * 4096};
 	s->period_opts = (struct nb_scan_period_opts){100, 10000, 256};
 	nb_scan_period_start(&s->period, &s->period_opts, 0);
+	s->period.quick = false; /* as if it had settled */
 	s->seed = 1;
 }
 

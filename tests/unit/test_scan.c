@@ -303,10 +303,65 @@ static void property_each_byte_once_per_pass(void **state)
 	}
 }
 
+static void windows_are_interleaved(void **state)
+{
+	struct nb_vma v[] = {vma(MIB, 13 * MIB),
+			     vma(UINT64_MAX - 5 * MIB + 1, UINT64_MAX)};
+	struct nb_scan s = {0};
+
+	(void)state;
+	nb_scan_begin(&s, &opts, 2);
+	/* Blocks of 4 MiB, every other one. */
+	assert_step(&s, &opts, v, 2, MIB, 4 * MIB);
+	assert_step(&s, &opts, v, 2, 8 * MIB, 12 * MIB);
+	assert_step(&s, &opts, v, 2, UINT64_MAX - 5 * MIB + 1,
+		    UINT64_MAX - 4 * MIB + 1);
+	nb_scan_begin(&s, &opts, 3); /* not in the middle of a pass */
+	assert_int_equal(s.nr_windows, 2);
+	assert_step(&s, &opts, v, 2, 4 * MIB, 8 * MIB);
+	assert_int_equal(s.window, 1);
+	assert_step(&s, &opts, v, 2, 12 * MIB, 13 * MIB);
+	assert_step(&s, &opts, v, 2, UINT64_MAX - 4 * MIB + 1, UINT64_MAX);
+	assert_over(&s, &opts, v, 2);
+	assert_true(s.pass_ended);
+	assert_int_equal(s.scan_seq, 1);
+	nb_scan_begin(&s, &opts, 3);
+	assert_int_equal(s.nr_windows, 3);
+	assert_int_equal(s.window, 0);
+}
+
+/* In a pass each page has one turn, into however many windows it is cut. */
+static void property_each_page_has_one_turn(void **state)
+{
+	uint64_t seed = 9;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		uint64_t nr_windows = 1 + prng_below(&seed, 9), seen = 0;
+		uint64_t from = prng_below(&seed, 64) * MIB;
+		struct nb_vma v[] = {vma(from, from + 30 * MIB),
+				     vma(from + 40 * MIB, from + 41 * MIB)};
+		struct nb_scan s = {0};
+		struct nb_range step;
+
+		for (int scan = 0; scan < 100 && !s.pass_ended; scan++) {
+			nb_scan_begin(&s, &opts, nr_windows);
+			while (nb_scan_next(&s, &opts, v, 2, &step)) {
+				nb_scan_charge(&s, &opts, &step, 1);
+				seen += step.end - step.start;
+			}
+		}
+		assert_true(s.pass_ended);
+		assert_int_equal(seen, 31 * MIB);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begin_fills_budgets),
+		cmocka_unit_test(windows_are_interleaved),
+		cmocka_unit_test(property_each_page_has_one_turn),
 		cmocka_unit_test(huge_pages_still_get_a_step),
 		cmocka_unit_test(largest_options_do_not_overflow),
 		cmocka_unit_test(no_memory_is_a_pass),

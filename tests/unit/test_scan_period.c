@@ -67,18 +67,19 @@ static void floor_depends_on_scan_size(void **state)
 
 static void period_starts_at_the_minimum(void **state)
 {
-	struct nb_scan_period p = {1, 1};
+	struct nb_scan_period p = {.scan_period_ms = 1, .failed = 1};
 
 	(void)state;
 	nb_scan_period_start(&p, &opts, GIB);
-	assert_int_equal(p.scan_period_ms, 250);
+	assert_int_equal(p.scan_period_ms, 62); /* and a quick one */
 	assert_int_equal(p.failed, 0);
+	assert_true(p.quick);
 }
 
 /* The period after one pass with these faults, from @from ms. */
 static uint32_t after(uint32_t from, struct nb_pass_faults pf)
 {
-	struct nb_scan_period p = {from, 0};
+	struct nb_scan_period p = {.scan_period_ms = from};
 
 	nb_scan_period_update(&p, &opts, &pf, 256 * MIB);
 	return p.scan_period_ms;
@@ -108,7 +109,7 @@ static void kernel_mistake_o2_failures_fade(void **state)
 {
 	struct nb_pass_faults failed = {.remote = 8, .priv = 8, .failed = 8};
 	struct nb_pass_faults fine = {.remote = 8, .priv = 8, .moved = 3};
-	struct nb_scan_period p = {2000, 0};
+	struct nb_scan_period p = {.scan_period_ms = 2000};
 
 	(void)state;
 	nb_scan_period_update(&p, &opts, &failed, 0);
@@ -227,12 +228,48 @@ static void period_stays_within_bounds(void **state)
 static void tiny_periods_do_not_wrap(void **state)
 {
 	struct nb_scan_period_opts o = {1, 5, 1};
-	struct nb_scan_period p = {1, 0};
+	struct nb_scan_period p = {.scan_period_ms = 1};
 	struct nb_pass_faults remote = {.remote = 1};
 
 	(void)state;
 	nb_scan_period_update(&p, &o, &remote, 0); /* 1 - 7 ms */
 	assert_int_equal(p.scan_period_ms, 1);
+}
+
+static void windows_are_samples(void **state)
+{
+	(void)state;
+	assert_int_equal(nb_scan_size_mb(0, 256), 8);
+	assert_int_equal(nb_scan_size_mb(GIB, 256), 64);
+	assert_int_equal(nb_scan_size_mb(UINT64_MAX, 256), 256);
+	assert_int_equal(nb_scan_size_mb(GIB, 1), 1);
+	assert_int_equal(nb_scan_size_mb(GIB, 0), 1);
+}
+
+static void a_window_tells_of_new_ways(void **state)
+{
+	struct nb_pass_faults a = {.local = 100, .remote = 50, .faults = 20};
+	struct nb_pass_faults b = {.local = 130, .remote = 120, .faults = 84};
+
+	(void)state;
+	/* 30 % of it are local. */
+	assert_true(nb_scan_phase_changed(&a, &b, 601));
+	assert_false(nb_scan_phase_changed(&a, &b, 600));
+	b.faults = 83;
+	assert_false(nb_scan_phase_changed(&a, &b, 1000));
+}
+
+static void quick_passes(void **state)
+{
+	struct nb_scan_period p = {.scan_period_ms = 10000, .quick = true};
+	struct nb_pass_faults remote = {.remote = 100, .priv = 100};
+	struct nb_pass_faults local = {.local = 100, .priv = 100};
+
+	(void)state;
+	nb_scan_period_update(&p, &opts, &remote, 256 * MIB);
+	assert_int_equal(p.scan_period_ms, 250);
+	nb_scan_period_update(&p, &opts, &local, 256 * MIB);
+	assert_int_equal(p.scan_period_ms, 325);
 }
 
 static void budget_delay(void **state)
@@ -277,11 +314,15 @@ static void property_period_is_always_within_bounds(void **state)
 				prng(&seed) >> shift, prng(&seed) >> shift,
 				prng(&seed) >> shift, prng(&seed) >> shift,
 				prng(&seed) >> shift, prng(&seed) >> shift,
+				prng(&seed) >> shift,
 			};
 			uint32_t min = nb_scan_period_min(&o, rss);
 			uint32_t max = nb_scan_period_max(&o, rss);
 
 			assert_true(min >= 1 && min <= max);
+			p.quick = prng(&seed) & 1;
+			if (p.quick)
+				min = nb_max(min / 4, 1U);
 			nb_scan_period_update(&p, &o, &pf, rss);
 			assert_in_range(p.scan_period_ms, min, max);
 		}
@@ -324,6 +365,9 @@ int main(void)
 		cmocka_unit_test(slots_round_up),
 		cmocka_unit_test(period_stays_within_bounds),
 		cmocka_unit_test(tiny_periods_do_not_wrap),
+		cmocka_unit_test(windows_are_samples),
+		cmocka_unit_test(a_window_tells_of_new_ways),
+		cmocka_unit_test(quick_passes),
 		cmocka_unit_test(budget_delay),
 		cmocka_unit_test(property_period_is_always_within_bounds),
 		cmocka_unit_test(property_budget_holds),
