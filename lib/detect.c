@@ -57,6 +57,7 @@ static const char mpi[] =
 
 static const struct rule modules[] = {
 	{"libjvm.so*", OFF, java},
+	{"libjli.so*", OFF, java}, /* launchers: they load libjvm later */
 	{"libj9vm*.so*", OFF, java},
 	{"libcoreclr.so*", OFF, dotnet},
 	{"libclrjit.so*", OFF, dotnet},

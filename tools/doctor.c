@@ -124,6 +124,8 @@ static void print_json(int nr)
 	json_checks(nr);
 	printf("\"command\":{");
 	json_string("command", command.command, ",");
+	json_string("program", command.program[0] ? command.program : NULL,
+		    ",");
 	json_string("problem", command.problem[0] ? command.problem : NULL,
 		    ",");
 	json_string("comm", command.comm, ",");
@@ -177,6 +179,8 @@ static void print_modules(void)
 static void print_command(void)
 {
 	printf("\ncommand   %s\n", command.command);
+	if (command.program[0])
+		printf("run by    %s\n", command.program);
 	if (command.problem[0]) {
 		printf("          %s\n", command.problem);
 		return;

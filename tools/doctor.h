@@ -52,7 +52,8 @@ struct nb_doctor_module {
 /* What the library said from inside of a program. */
 struct nb_doctor_command {
 	const char *command;
-	char problem[PATH_MAX + 128]; /* why it could not be asked; or empty */
+	char program[PATH_MAX];		  /* what runs it, if it is a script */
+	char problem[2 * PATH_MAX + 128]; /* why not asked; or empty */
 	char comm[32];
 	char state[16], state_why[192];
 	char tier[16], tier_why[192];

@@ -30,6 +30,8 @@
 #define ANSWER_MS 20000
 /* Above what shells open for themselves. */
 #define ANSWER_FD 100
+/* Scripts whose interpreters are scripts: Linux goes to a depth of 5, too. */
+#define MAX_SCRIPTS 5
 
 static char answer[ANSWER_BYTES];
 
@@ -259,6 +261,59 @@ static bool is_loadable(char **argv, const char *library,
 	return true;
 }
 
+/* Say why the file @t is about cannot be executed. */
+static void not_executable(struct nb_doctor_command *c, const char *name,
+			   const struct nb_target *t, int err)
+{
+	if (t && t->nr_interpreters)
+		problem(c, "%s: its interpreter %s cannot be executed: %s",
+			name, t->path, strerror(-err));
+	else if (strcmp(name, c->command) != 0)
+		problem(c, "%s cannot be executed: %s", name, strerror(-err));
+	else
+		problem(c, "it cannot be executed: %s", strerror(-err));
+}
+
+/*
+ * What would run, and can it be preloaded into?  A script that env(1) starts is
+ * run by what env finds: *@argv is then that one.
+ */
+static bool find_program(char ***argv, struct nb_doctor_command *c)
+{
+	static char path[PATH_MAX], name[PATH_MAX];
+	static char *command[] = {name, NULL};
+	static struct nb_target t;
+	int err;
+
+	for (int i = 0; i < MAX_SCRIPTS; i++) {
+		const char *file = **argv;
+
+		err = nb_target_resolve(file, getenv("PATH"), path,
+					sizeof(path));
+		if (err) {
+			not_executable(c, file, NULL, err);
+			return false;
+		}
+		err = nb_target_check(path, &t);
+		if (err) {
+			not_executable(c, file, &t, err);
+			return false;
+		}
+		if (t.nr_interpreters || i)
+			COPY(c->program, t.path);
+		if (!nb_target_env(&t, name, sizeof(name))) {
+			if (t.why != NB_TARGET_OK)
+				problem(c,
+					"%s: %s, which cannot be preloaded into",
+					t.path, nb_target_text(t.why));
+			return t.why == NB_TARGET_OK;
+		}
+		*argv = command;
+	}
+	problem(c, "it cannot be executed: %s", strerror(ELOOP));
+	return false;
+}
+
 /**
  * nb_doctor_command() - ask what a command would get
  * @argv: the command
@@ -270,24 +325,9 @@ static bool is_loadable(char **argv, const char *library,
 void nb_doctor_command(char **argv, const char *library,
 		       struct nb_doctor_command *c)
 {
-	static char path[PATH_MAX];
-	static struct nb_target t;
-	int err;
-
 	memset(c, 0, sizeof(*c));
 	c->command = argv[0];
-	err = nb_target_resolve(argv[0], getenv("PATH"), path, sizeof(path));
-	err = err ? err : nb_target_check(path, &t);
-	if (err) {
-		problem(c, "it cannot be executed: %s", strerror(-err));
-		return;
-	}
-	if (t.why != NB_TARGET_OK) {
-		problem(c, "%s: %s, which cannot be preloaded into", t.path,
-			nb_target_text(t.why));
-		return;
-	}
-	if (!is_loadable(argv, library, c))
+	if (!find_program(&argv, c) || !is_loadable(argv, library, c))
 		return;
 	if (!ask(argv, library, ASK_LIBRARY))
 		problem(c, "it did not answer within %d s", ANSWER_MS / 1000);

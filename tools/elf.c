@@ -11,7 +11,7 @@
  * Follows what execvp(3) and the kernel do: the PATH, then "#!" lines.  What
  * cannot be read is taken to be fine, as it is executed all the same.
  *
- * Owns nothing; called by run.c.
+ * Owns nothing; called by run.c and doctor_command.c.
  */
 #include "elf.h"
 
@@ -221,8 +221,11 @@ static enum nb_target_why check_elf(int fd, const elf_header *eh,
 	return privileged(path);
 }
 
-/* The word after "#!" in @text; false: the kernel does not see one. */
-static bool hashbang(const char *text, char *interp, size_t size)
+/*
+ * The word after "#!" in @text, and what follows it on the line; false: the
+ * kernel does not see one.
+ */
+static bool hashbang(const char *text, struct nb_target *t)
 {
 	size_t len;
 
@@ -231,10 +234,13 @@ static bool hashbang(const char *text, char *interp, size_t size)
 	text += 2;
 	text += strspn(text, " \t");
 	len = strcspn(text, " \t\n");
-	if (!len || len >= size)
+	if (!len || len >= sizeof(t->path))
 		return false;
-	memcpy(interp, text, len);
-	interp[len] = '\0';
+	snprintf(t->path, sizeof(t->path), "%.*s", (int)len, text);
+	text += len;
+	text += strspn(text, " \t");
+	snprintf(t->argument, sizeof(t->argument), "%.*s",
+		 (int)strcspn(text, "\n"), text);
 	return true;
 }
 
@@ -265,7 +271,8 @@ static int check_file(struct nb_target *t)
 	} else {
 		/* What is no program at all, execvp(3) gives to the shell. */
 		script = true;
-		if (!hashbang(head.text, t->path, sizeof(t->path)))
+		t->argument[0] = '\0';
+		if (!hashbang(head.text, t))
 			snprintf(t->path, sizeof(t->path), "/bin/sh");
 	}
 	if (fd >= 0)
@@ -295,6 +302,38 @@ int nb_target_check(const char *path, struct nb_target *t)
 		if (++t->nr_interpreters > HASHBANG_DEPTH)
 			return -ELOOP;
 	}
+}
+
+/**
+ * nb_target_env() - the program that "#!/usr/bin/env PROGRAM" means
+ * @t: what nb_target_check() found
+ * @name: the program
+ * @size: bytes in @name
+ *
+ * env(1) is found in the place of most interpreters, and is not what runs.
+ *
+ * Context: Tool.
+ * Return: true; false: it is something else.
+ */
+bool nb_target_env(const struct nb_target *t, char *name, size_t size)
+{
+	const char *s = t->argument;
+	size_t len;
+
+	if (!t->nr_interpreters || !same_base_name(t->path, "env"))
+		return false;
+	for (;; s += len) {
+		s += strspn(s, " \t");
+		len = strcspn(s, " \t");
+		/* Options, "-S" above all, and variables; then the name. */
+		if (*s != '-' && !memchr(s, '=', len))
+			break;
+	}
+	if (!len || len >= size)
+		return false;
+	memcpy(name, s, len);
+	name[len] = '\0';
+	return true;
 }
 
 /**

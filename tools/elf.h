@@ -6,6 +6,7 @@
 #define NB_ELF_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum nb_target_why {
@@ -22,11 +23,13 @@ struct nb_target {
 	char path[PATH_MAX]; /* the file that @why is about */
 	enum nb_target_why why;
 	int nr_interpreters; /* "#!" lines between the command and @path */
+	char argument[256];  /* what follows @path in the last of them */
 };
 
 int nb_target_resolve(const char *command, const char *search, char *path,
 		      size_t size);
 int nb_target_check(const char *path, struct nb_target *t);
+bool nb_target_env(const struct nb_target *t, char *name, size_t size);
 const char *nb_target_text(enum nb_target_why why);
 
 #endif /* NB_ELF_H */

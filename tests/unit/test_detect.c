@@ -34,6 +34,7 @@ static void libraries(void **state)
 		enum nb_tier best;
 	} rows[] = {
 		{"/usr/lib/jvm/java-17/lib/server/libjvm.so", NB_TIER_OFF},
+		{"/usr/lib/jvm/java-17/lib/libjli.so", NB_TIER_OFF},
 		{"/usr/share/dotnet/libcoreclr.so", NB_TIER_OFF},
 		{"libmonosgen-2.0.so.1", NB_TIER_OFF},
 		{"/usr/lib/x86_64-linux-gnu/libnode.so.108", NB_TIER_OFF},

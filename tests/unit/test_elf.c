@@ -173,6 +173,48 @@ static void scripts_are_their_interpreters(void **state)
 	assert_int_equal(nb_target_check(at("loop"), &t), -ELOOP);
 }
 
+/* What "#!/usr/bin/env NAME" runs is NAME. */
+static void env_scripts(void **state)
+{
+	static const struct {
+		const char *argument, *name;
+	} rows[] = {
+		{"python3", "python3"},
+		{"-S python3 -u", "python3"},
+		{"-S A=1\tB= awk -f", "awk"},
+		{"", NULL},
+		{"-i", NULL},
+		{"A=1", NULL},
+	};
+	struct fake f = fake(NULL);
+	char text[PATH_MAX], name[16];
+	struct nb_target t;
+
+	(void)state;
+	put("env", &f, sizeof(f), 0755);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text), "#!%s %s\n", at("env"),
+			 rows[i].argument);
+		put_script("by-env", text);
+		assert_int_equal(nb_target_check(at("by-env"), &t), 0);
+		assert_int_equal(nb_target_env(&t, name, sizeof(name)),
+				 rows[i].name != NULL);
+		if (rows[i].name)
+			assert_string_equal(name, rows[i].name);
+	}
+	t = (struct nb_target){.nr_interpreters = 1,
+			       .path = "/bin/env",
+			       .argument = "a-name-of-16-let"};
+	assert_false(nb_target_env(&t, name, sizeof(name)));
+	t = (struct nb_target){.path = "/bin/env", .argument = "true"};
+	assert_false(nb_target_env(&t, name, sizeof(name)));
+	put("other", &f, sizeof(f), 0755);
+	snprintf(text, sizeof(text), "#!%s true\n", at("other"));
+	put_script("by-other", text);
+	assert_int_equal(nb_target_check(at("by-other"), &t), 0);
+	assert_false(nb_target_env(&t, name, sizeof(name)));
+}
+
 /* Only a change of identity makes the dynamic linker careful. */
 static void privileges(void **state)
 {
@@ -247,8 +289,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	static const char *const names[] = {
-		"fake", "static", "one",  "two",  "plain", "nothing",  "odd",
-		"lost", "loop",	  "suid", "tool", "data",  "sub/data",
+		"fake",	 "static",   "one",   "two",	 "env",	     "by-env",
+		"other", "by-other", "plain", "nothing", "odd",	     "lost",
+		"loop",	 "suid",     "tool",  "data",	 "sub/data",
 	};
 
 	(void)state;
@@ -266,6 +309,7 @@ int main(void)
 		cmocka_unit_test(broken_files_are_left_to_the_kernel),
 		cmocka_unit_test(real_programs),
 		cmocka_unit_test(scripts_are_their_interpreters),
+		cmocka_unit_test(env_scripts),
 		cmocka_unit_test(privileges),
 		cmocka_unit_test(commands_are_found_as_by_exec),
 		cmocka_unit_test(every_reason_has_a_text),
