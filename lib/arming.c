@@ -15,6 +15,7 @@
 #include "nb.h"
 #include "plat/arena.h"
 #include "plat/maps.h"
+#include "record.h"
 #include "regions.h"
 
 #include <errno.h>
@@ -231,6 +232,7 @@ void nb_scan_run(uint64_t now_ns)
 		if (atomic_load(&nb.stop))
 			break;
 	}
+	nb_record_scan(now_ns, vmas, nr, (uint64_t)armed);
 	nb_count(numa_scan_seq, nb.scan.scan_seq - seq);
 	atomic_fetch_add(&nb.scan_ns, nb_thread_cpu_ns() - cpu_ns);
 }

@@ -46,6 +46,7 @@ struct nb_config {
 	char only[NB_CONFIG_STR];
 	char skip[NB_CONFIG_STR];
 	char stats[NB_CONFIG_STR];
+	char record[NB_CONFIG_STR];
 	char log_file[NB_CONFIG_STR];
 	uint8_t from[NB_CONFIG_OPTIONS]; /* enum nb_config_source */
 };

@@ -2,7 +2,7 @@
 # libnumabal.so.0 and libnumabal.a.  Sources in pipeline order; a file that is
 # missing from these lists fails tests/lint/sources.sh.
 
-LIB_BASE := base/parse.c
+LIB_BASE := base/parse.c base/record.c
 
 LIB_POLICY := $(addprefix policy/,scan.c page_history.c numa_faults.c \
 	placement.c migrate_filter.c task_claim.c task_place.c rate_limit.c scan_period.c)
@@ -25,7 +25,7 @@ LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	guard_handler.c guard_process.c guard_task.c guard_step.c guard_alone.c \
 	guard_report.c tasks.c regions.c numabald.c sample.c place.c arming.c \
 	standdown.c fork.c \
-	stats.c stats_json.c hooks.c hooks_task.c api.c
+	record.c record_events.c stats.c stats_json.c hooks.c hooks_task.c api.c
 
 # On the way of every system call: entry.S saves no vector register for these.
 GUARD_FAST := guard/guard guard/syscall guard/subcall mech/inflight \

@@ -23,6 +23,7 @@
 #include "plat/log.h"
 #include "plat/raw_thread.h"
 #include "plat/taskinfo.h"
+#include "record.h"
 #include "regions.h"
 #include "tasks.h"
 
@@ -308,13 +309,14 @@ static void *numabald(void *arg)
 {
 	struct nb_sigstate ss;
 	uint64_t now = nb_clock_ns();
+	bool own_fds = false;
 
 	(void)arg;
 	nb_signals_block_all(&ss);
 	nb_signals_hold(false); /* it has no handlers */
 	/* Who uses the interface may get messages here, and write them. */
 	if (nb.preloaded)
-		nb_own_descriptors();
+		own_fds = nb_own_descriptors();
 	if (!nb.thread_raw)
 		let_ids_change();
 	/* It may have inherited a pin, or a narrow mask of the program's. */
@@ -328,14 +330,17 @@ static void *numabald(void *arg)
 	nb.poll_ns = POLL_MAX_NS;
 	nb.unsettled = UNSETTLED_PASSES;
 	nb_rate_limit_init(&nb.rate, nb.cfg.migrate_rate_mbps * NB_MIB, now);
+	nb_record_start(now, own_fds);
 	while (!atomic_load(&nb.stop) && !alone()) {
 		numabald_pass(nb_clock_ns());
 		if (atomic_load(&nb.state) == NB_STOOD_DOWN)
 			break;
+		nb_record_flush(nb_clock_ns());
 		wait_for_work(nb_clock_ns());
 	}
 	if (atomic_load(&nb.state) != NB_STOOD_DOWN)
 		nb_fault_drain();
+	nb_record_stop();
 	book_costs();
 	atomic_store(&nb.thread_running, false);
 	nb_futex_wake((uint32_t *)&nb.thread_running, 1);
@@ -467,6 +472,7 @@ void nb_daemon_after_fork(void)
 	memset(&nb.count, 0, sizeof(nb.count));
 	memset(nb.why_count, 0, sizeof(nb.why_count));
 	nb_reconcile_after_fork();
+	nb_record_after_fork();
 	nb.scan_cpu_ns = 0;
 	nb.placing_ns = 0;
 	nb.base_cost_ns = 0;

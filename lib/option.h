@@ -92,10 +92,10 @@ struct nb_option {
 	NB_BOOL(FORCE, force, 0), \
 	NB_BOOL(TRACE, trace, 0), \
 	NB_STRING(STATS, stats), \
+	NB_STRING(RECORD, record), \
 	NB_CHOICE(LOG, log, "error|warn|info|debug", NB_LOG_WARN), \
 	NB_STRING(LOG_FILE, log_file), \
 	NB_LATER(LATENCY_THREADS, NULL), \
-	NB_LATER(RECORD, NULL), \
 	NB_LATER(SITES, "0")
 /* clang-format on */
 

@@ -10,6 +10,7 @@
 #include "plat/arena.h"
 #include "policy/placement.h"
 #include "policy/task_place.h"
+#include "record.h"
 #include "tasks.h"
 
 #include <errno.h>
@@ -129,8 +130,10 @@ static void act(struct nb_task *t, int slot, enum nb_why why, int nid)
 	}
 }
 
-static void view_of(const struct nb_task *t, int slot, struct nb_task_view *v)
+static void look_at(struct nb_task *t, int slot)
 {
+	struct nb_task_view *v = &t->view;
+
 	memset(v, 0, sizeof(*v));
 	v->numa_preferred_nid = t->nf ? t->nf->numa_preferred_nid : NB_NO_NODE;
 	v->current_nid = t->current_nid;
@@ -142,17 +145,15 @@ static void view_of(const struct nb_task *t, int slot, struct nb_task_view *v)
 
 static void place_one(struct nb_task *t, int slot)
 {
-	struct nb_task_view v;
 	int nid = NB_NO_NODE;
 	enum nb_why why;
 
-	view_of(t, slot, &v);
 	if (t->hold)
 		t->hold--;
 	if (!nb.cfg.move_tasks || nb.tasks_off || nb.cfg.mode != NB_MODE_ON)
 		why = NB_WHY_TASK_OFF;
 	else
-		why = nb_task_place(&place, &v, &nid);
+		why = nb_task_place(&place, &t->view, &nid);
 	atomic_fetch_add_explicit(&nb.why_count[why], 1, memory_order_relaxed);
 	t->place_why = (uint16_t)why;
 	if (nb_why_is_yes(why))
@@ -162,14 +163,13 @@ static void place_one(struct nb_task *t, int slot)
 /* The rule looks at all threads before it moves the first. */
 static void place_all(void)
 {
-	struct nb_task_view v;
 	struct nb_task *t;
 	int i;
 
 	nb_for_each_task (t, i) {
 		nb_affinity_learn(i, t->tid);
-		view_of(t, i, &v);
-		nb_task_place_count(&place, &v);
+		look_at(t, i);
+		nb_task_place_count(&place, &t->view);
 	}
 	nb_for_each_task (t, i)
 		place_one(t, i);
@@ -227,6 +227,7 @@ void nb_place_round(uint64_t now_ns)
 		atomic_store(&nb.local_permille,
 			     (uint32_t)(p->local * 1000 / seen));
 	nb_scan_period_update(&nb.period, &nb.period_opts, p, nb.rss_bytes);
+	nb_record_round(now_ns, &place);
 	atomic_store(&nb.scan_period_ms, nb.period.scan_period_ms);
 	nb.last_pass = *p;
 	memset(p, 0, sizeof(*p));

@@ -12,6 +12,7 @@
 #include "nb.h"
 #include "plat/arena.h"
 #include "policy/migrate_filter.h"
+#include "record.h"
 #include "regions.h"
 #include "tasks.h"
 
@@ -27,6 +28,9 @@ struct sample {
 	struct nb_page_move move; /* the chunk, and where to */
 	struct nb_last_user last;
 	uint32_t region_flags;
+	uint16_t not_movable; /* enum nb_why: whatever policy says */
+	uint16_t why;	      /* enum nb_why: what was decided */
+	bool no_history;
 	int page_nid;
 	uint32_t nr_pages; /* what the fault stands for */
 };
@@ -99,6 +103,22 @@ static void bound_move(struct sample *s, const struct nb_region *r)
 		s->move.end = r->end;
 }
 
+/* Reasons that are not the statistics' but the program's or the user's. */
+static enum nb_why not_movable(const struct sample *s,
+			       const struct nb_region *r)
+{
+	/* Unmapped since: nothing to move. */
+	if (!r)
+		return NB_WHY_PAGE_NO_NODE;
+	if (r->flags & NB_VMA_LOCKED || atomic_load(&nb.all_locked))
+		return NB_WHY_PAGE_LOCKED;
+	if (atomic_load(&s->task->explicit_policy))
+		return NB_WHY_PAGE_POLICY;
+	if (!nb.cfg.move_pages || nb.pages_off || nb.cfg.mode != NB_MODE_ON)
+		return NB_WHY_PAGE_OFF;
+	return NB_WHY_NONE;
+}
+
 static void look_up_regions(unsigned int nr)
 {
 	struct nb_sigstate ss;
@@ -111,23 +131,12 @@ static void look_up_regions(unsigned int nr)
 		bound_move(&samples[i], r);
 		samples[i].region_flags = r ? r->flags : 0;
 		samples[i].move.dst_nid = NB_NO_NODE;
-		/* Unmapped since: nothing to move. */
-		samples[i].move.why = r ? NB_WHY_NONE : NB_WHY_PAGE_NO_NODE;
+		samples[i].move.nr_moved = 0;
+		samples[i].move.nr_failed = 0;
+		samples[i].not_movable = (uint16_t)not_movable(&samples[i], r);
 		addrs[i] = samples[i].fault.addr;
 	}
 	nb_unlock(&nb.as_lock, &ss);
-}
-
-/* Reasons that are not the statistics' but the program's or the user's. */
-static enum nb_why may_not_move(const struct sample *s)
-{
-	if (s->region_flags & NB_VMA_LOCKED || atomic_load(&nb.all_locked))
-		return NB_WHY_PAGE_LOCKED;
-	if (atomic_load(&s->task->explicit_policy))
-		return NB_WHY_PAGE_POLICY;
-	if (!nb.cfg.move_pages || nb.pages_off || nb.cfg.mode != NB_MODE_ON)
-		return NB_WHY_PAGE_OFF;
-	return NB_WHY_NONE;
 }
 
 /* Will the next placement bring the thread to its preferred node? */
@@ -151,14 +160,15 @@ static enum nb_why decide(struct sample *s, uint64_t now_ns)
 		.task_scan_seq = nf ? nf->numa_scan_seq : 0,
 		.nodes = nb.cfg.nodes,
 	};
-	enum nb_why why = nb_migrate_filter(&q, &nb.topo), no;
+	enum nb_why why = nb_migrate_filter(&q, &nb.topo);
 	uint64_t bytes = s->move.end - s->move.start, granted;
 
+	if (s->not_movable == NB_WHY_PAGE_NO_NODE)
+		return NB_WHY_PAGE_NO_NODE;
 	if (!nb_why_is_yes(why))
 		return why;
-	no = may_not_move(s);
-	if (no)
-		return no;
+	if (s->not_movable)
+		return s->not_movable;
 	/* What the bucket holds at least is a block. */
 	bytes = nb_min(bytes, NB_BLOCK_BYTES);
 	granted = nb_rate_limit_take(&nb.rate, bytes, now_ns);
@@ -170,9 +180,8 @@ static enum nb_why decide(struct sample *s, uint64_t now_ns)
 	return why;
 }
 
-static unsigned int decide_all(unsigned int nr)
+static unsigned int decide_all(unsigned int nr, uint64_t now_ns)
 {
-	uint64_t now_ns = nb_clock_ns();
 	unsigned int nr_moves = 0;
 
 	for (unsigned int i = 0; i < nr; i++) {
@@ -184,12 +193,13 @@ static unsigned int decide_all(unsigned int nr)
 		s->page_nid = nids[i] >= 0 ? nids[i] : NB_NO_NODE;
 		s->nr_pages =
 			(uint32_t)(nb_chunk_bytes(s->block) / nb.page_bytes);
+		s->no_history = !s->block->data[c];
 		s->last = nb_page_history_note(h, s->task->id, s->fault.nid);
-		if (s->move.why == NB_WHY_NONE)
-			s->move.why = (uint16_t)decide(s, now_ns);
-		atomic_fetch_add_explicit(&nb.why_count[s->move.why], 1,
+		s->why = (uint16_t)decide(s, now_ns);
+		s->move.why = s->why;
+		atomic_fetch_add_explicit(&nb.why_count[s->why], 1,
 					  memory_order_relaxed);
-		if (!nb_why_is_yes(s->move.why))
+		if (!nb_why_is_yes(s->why))
 			continue;
 		s->move.tag = i;
 		moves[nr_moves++] = s->move;
@@ -266,6 +276,28 @@ static void account(const struct sample *s)
 		nb_numa_faults_account(nf, &fs);
 }
 
+static void record_all(unsigned int nr, uint64_t now_ns)
+{
+	if (!nb_record_on())
+		return;
+	nb_record_batch(now_ns, nr);
+	for (unsigned int i = 0; i < nr; i++) {
+		const struct sample *s = &samples[i];
+
+		nb_record_sample(&(struct nb_record_sample){
+			.fault = &s->fault,
+			.move = &s->move,
+			.task = s->task,
+			.chunk_shift = s->block->chunk_shift,
+			.region_flags = s->region_flags,
+			.page_nid = s->page_nid,
+			.no_history = s->no_history,
+			.not_movable = s->not_movable,
+			.why = s->why,
+		});
+	}
+}
+
 /**
  * nb_fault_drain() - take, decide on and account all waiting hint faults
  *
@@ -275,6 +307,7 @@ static void account(const struct sample *s)
 unsigned int nb_fault_drain(void)
 {
 	unsigned int total = 0, nr;
+	uint64_t now_ns;
 
 	do {
 		nr = collect();
@@ -284,9 +317,11 @@ unsigned int nb_fault_drain(void)
 		if (nb_page_nids(&nb.migrate, addrs, nids, nr))
 			for (unsigned int i = 0; i < nr; i++)
 				nids[i] = -ENOENT;
-		run_moves(decide_all(nr));
+		now_ns = nb_clock_ns();
+		run_moves(decide_all(nr, now_ns));
 		for (unsigned int i = 0; i < nr; i++)
 			account(&samples[i]);
+		record_all(nr, now_ns);
 		total += nr;
 	} while (nr == MAX_SAMPLES);
 	return total;

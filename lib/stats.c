@@ -199,17 +199,25 @@ static bool names_process(const char *tmpl)
 	return false;
 }
 
-static void output_path(char *path, size_t size)
+/**
+ * nb_stats_output_path() - where this process writes
+ * @tmpl: as nb_stats_expand_path(); NUMABAL_STATS or NUMABAL_RECORD.
+ * @path: result.
+ * @size: its size.
+ *
+ * Context: any thread, after nb_stats_prepare().
+ */
+void nb_stats_output_path(const char *tmpl, char *path, size_t size)
 {
 	struct nb_text t;
 	size_t len;
 
 	nb_text_init(&t, path, size);
-	if (nb.cfg.stats[0] != '/')
+	if (tmpl[0] != '/')
 		nb_text_add(&t, "%s", start_dir);
 	len = nb_min(t.len, size - 1);
-	nb_stats_expand_path(nb.cfg.stats, path + len, size - len);
-	if (nb.root_process || names_process(nb.cfg.stats))
+	nb_stats_expand_path(tmpl, path + len, size - len);
+	if (nb.root_process || names_process(tmpl))
 		return;
 	/* Another process of the same run: not over the first one's. */
 	len = strlen(path);
@@ -229,13 +237,11 @@ void nb_stats_prepare(void)
 {
 	long n;
 
-	if (!nb.cfg.stats[0])
-		return;
-	if (nb.cfg.stats[0] == '-') {
+	if (nb.cfg.stats[0] == '-')
 		stderr_fd = (int)nb_syscall6(SYS_fcntl, 2, F_DUPFD_CLOEXEC,
 					     STDERR_COPY_MIN, 0, 0, 0);
+	if ((!nb.cfg.stats[0] || nb.cfg.stats[0] == '-') && !nb.cfg.record[0])
 		return;
-	}
 	n = nb_syscall6(SYS_getcwd, (long)start_dir, sizeof(start_dir) - 2, 0,
 			0, 0, 0);
 	if (n > 1 && start_dir[n - 2] != '/')
@@ -297,7 +303,7 @@ void nb_stats_write_exit(void)
 	if (text || !strcmp(nb.cfg.stats, "-")) {
 		err = write_stderr(buf, nb_min(t.len, TEXT_BYTES - 1));
 	} else {
-		output_path(path, sizeof(path));
+		nb_stats_output_path(nb.cfg.stats, path, sizeof(path));
 		err = write_file(path, buf, nb_min(t.len, TEXT_BYTES - 1));
 		if (err < 0)
 			nb_log(NB_LOG_WARN, "cannot write %s (error %ld)", path,

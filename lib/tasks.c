@@ -15,6 +15,7 @@
 #include "mech/affinity.h"
 #include "nb.h"
 #include "plat/arena.h"
+#include "record.h"
 
 #include <errno.h>
 #include <string.h>
@@ -117,6 +118,8 @@ struct nb_task *nb_task_sync(int slot)
 		id = 0;
 	if (t->id == id)
 		return t;
+	if (t->id)
+		nb_record_task_end(t);
 	forget(t);
 	t->id = id;
 	t->tid = tid;
@@ -126,6 +129,7 @@ struct nb_task *nb_task_sync(int slot)
 	nb_taskinfo_comm(tid, t->comm);
 	nb_affinity_learn(slot, tid);
 	nb_task_publish(t);
+	nb_record_task(t);
 	return t;
 }
 
@@ -204,6 +208,7 @@ void nb_tasks_walk(void)
 		/* Or it gave its slot up itself, and another has it now. */
 		if (!nb_slot_hold(i, t->tid))
 			continue;
+		nb_record_task_end(t);
 		forget(t);
 		nb_affinity_forget(i);
 		nb_slot_release(i);

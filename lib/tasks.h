@@ -9,6 +9,7 @@
 #include "mech/slot.h"
 #include "plat/taskinfo.h"
 #include "policy/numa_faults.h"
+#include "policy/task_place.h"
 
 struct nb_task {
 	uint32_t id;		  /* (D) unique; 0: the slot is not in use */
@@ -23,6 +24,7 @@ struct nb_task {
 	uint64_t run_ns, wait_ns; /* (D) schedstat at the last round */
 	uint64_t round_ns;	  /* (D) time of the last round */
 	uint64_t d_run_ns, d_wait_ns, d_ns; /* (D) since the round before */
+	struct nb_task_view view;	    /* (D) as the last round saw it */
 	struct nb_numa_faults *nf;	    /* (D) made at the first fault */
 	/* For readers in other threads: what numabald last knew. (A) */
 	_Atomic int32_t pub_tid;

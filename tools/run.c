@@ -70,6 +70,7 @@ static void usage(void)
 	     "\n"
 	     "      --stats[=FILE]     at its exit write statistics: as text to\n"
 	     "                         standard error, or as JSON to FILE\n"
+	     "      --record FILE      write what it sees and decides to FILE\n"
 	     "      --observe          decide, but act on nothing\n"
 	     "  -o, --option OPTION=VALUE\n"
 	     "                         set an option, as NUMABAL_OPTION does;\n"
@@ -145,19 +146,23 @@ static void absolute_template(const char *file, char *tmpl, size_t size)
 	snprintf(tmpl, size, "%s", file);
 }
 
-static int set_stats(struct nb_config *c, const char *file)
+/* @name: of the option, and of the flag of the same name. */
+static int set_file(struct nb_config *c, const char *name, const char *file)
 {
 	char tmpl[PATH_MAX];
 
-	if (!file)
-		return set_option(c, "stats", "-text");
 	if (!*file) {
-		say("--stats=: no file name");
+		say("--%s=: no file name", name);
 		return -EINVAL;
 	}
 	absolute_template(file, tmpl, sizeof(tmpl));
-	return set_option(c, "stats",
-			  strlen(tmpl) < NB_CONFIG_STR ? tmpl : file);
+	return set_option(c, name, strlen(tmpl) < NB_CONFIG_STR ? tmpl : file);
+}
+
+static int set_stats(struct nb_config *c, const char *file)
+{
+	return file ? set_file(c, "stats", file)
+		    : set_option(c, "stats", "-text");
 }
 
 enum { OPT_STATS = 256, OPT_OBSERVE, OPT_RECORD, OPT_SITES };
@@ -165,7 +170,7 @@ enum { OPT_STATS = 256, OPT_OBSERVE, OPT_RECORD, OPT_SITES };
 static const struct option long_options[] = {
 	{"stats", optional_argument, NULL, OPT_STATS},
 	{"observe", no_argument, NULL, OPT_OBSERVE},
-	{"record", optional_argument, NULL, OPT_RECORD},
+	{"record", required_argument, NULL, OPT_RECORD},
 	{"sites", no_argument, NULL, OPT_SITES},
 	{"option", required_argument, NULL, 'o'},
 	{"verbose", no_argument, NULL, 'v'},
@@ -193,8 +198,7 @@ static int parse_option(struct nb_config *c, int opt, char *const *argv)
 	case OPT_OBSERVE:
 		return set_option(c, "numabal", "observe");
 	case OPT_RECORD:
-		say("--record: not supported by this version");
-		return -EINVAL;
+		return set_file(c, "record", optarg);
 	case OPT_SITES:
 		say("--sites: not supported by this version");
 		return -EINVAL;

@@ -84,10 +84,10 @@ try 125 "numabal: -o guard=x: not one of auto, bracket, conservative, off" \
 	run -o guard=x true
 try 125 "numabal: -o SCAN_PERIOD_MIN_MS=2000: above SCAN_PERIOD_MAX_MS=1500" \
 	run -o scan_period_min_ms=2s -o scan_period_max_ms=1500 true
-for o in record sites; do
-	try 125 "numabal: --$o: not supported by this version" run --$o true
-done
+try 125 "numabal: --sites: not supported by this version" run --sites true
+try 125 "numabal: --record: needs a value; $no" run --record
 try 125 "numabal: --stats=: no file name" run --stats= touch "$tmp/ran"
+try 125 "numabal: --record=: no file name" run --record= touch "$tmp/ran"
 [ ! -e "$tmp/ran" ] || fail "the program ran after a bad option"
 
 # Programs that cannot be executed.

@@ -279,7 +279,6 @@ static void names_in_either_case(void **state)
 static void what_is_not_supported_says_so(void **state)
 {
 	static const char *const rows[][2] = {{"latency_threads", "io*"},
-					      {"record", "/tmp/x"},
 					      {"sites", "1"}};
 	char want[128];
 
@@ -292,8 +291,8 @@ static void what_is_not_supported_says_so(void **state)
 		assert_string_equal(err, want);
 	}
 	assert_int_equal(set("sites", "0"), 0);
-	assert_env_error("NUMABAL_RECORD=f",
-			 "NUMABAL_RECORD=f: not supported by this "
+	assert_env_error("NUMABAL_SITES=1",
+			 "NUMABAL_SITES=1: not supported by this "
 			 "version" UNBALANCED);
 }
 
