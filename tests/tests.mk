@@ -4,7 +4,8 @@
 # unit/test_*.c         one program each, with libnumabal.a and cmocka; other
 #                       .c files of the folder are linked into all of them
 # sim/test_*.c          as unit, with the objects of base and policy alone;
-#                       so is sim/prog_sim.c, which make sim runs
+#                       so are sim/prog_sim.c, which make sim runs, and
+#                       sim/prog_replay.c, which replays a recorded run
 # integration/test_*.c  with libnumabal.so; with libnumabal.a when they
 #                       include a header of lib/
 # integration/lib_*.c   shared libraries that those programs load
@@ -30,13 +31,16 @@ NUMA := $(call names,tests/numa/test_*.c)
 TORTURE := $(O)/tests/torture/torture
 TEST_LIBS := $(addsuffix .so,$(call names,tests/integration/lib_*.c))
 NUMABAL_SIM := $(O)/tests/sim/numabal-sim
-PRODUCTS += $(UNIT) $(SIM) $(NUMABAL_SIM) $(INTEG) $(PROGS) $(NUMA) $(TORTURE) $(TEST_LIBS)
+NUMABAL_REPLAY := $(O)/tests/sim/numabal-replay
+PRODUCTS += $(UNIT) $(SIM) $(NUMABAL_SIM) $(NUMABAL_REPLAY) $(INTEG) \
+	$(PROGS) $(NUMA) $(TORTURE) $(TEST_LIBS)
 
 $(UNIT): $(O)/%: $(OBJ)/%.o $(call helpers,tests/unit) $(LIB_A)
 	$(call link,-lcmocka)
 $(SIM): $(O)/%: $(OBJ)/%.o $(call helpers,tests/sim) $(POLICY_OBJS) $(BASE_OBJS)
 	$(call link,-lcmocka)
-$(NUMABAL_SIM): $(OBJ)/tests/sim/prog_sim.o $(call helpers,tests/sim) \
+$(NUMABAL_SIM) $(NUMABAL_REPLAY): $(O)/tests/sim/numabal-%: \
+		$(OBJ)/tests/sim/prog_%.o $(call helpers,tests/sim) \
 		$(POLICY_OBJS) $(BASE_OBJS)
 	$(call link)
 $(INTEG_INNER): $(O)/%: $(OBJ)/%.o $(call helpers,tests/integration) $(LIB_A)

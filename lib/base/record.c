@@ -60,7 +60,6 @@ static uint8_t *put_number(uint8_t *p, int64_t v)
 
 	if (v < 0)
 		z = ~z;
-
 	for (; z >= 0x80; z >>= 7)
 		*p++ = (uint8_t)(z | 0x80);
 	*p++ = (uint8_t)z;
