@@ -146,6 +146,26 @@ NUMABAL_API int numabal_include(const void *addr, size_t len);
  */
 NUMABAL_API int numabal_thread_register(void);
 
+enum numabal_thread_flags {
+	NUMABAL_THREAD_LATENCY = 1U << 0, /* it is to take no hint faults */
+};
+
+/**
+ * numabal_thread_register_flags() - the same, and what the thread needs
+ * @flags: enum numabal_thread_flags; 0 takes back what was asked for before.
+ *
+ * A thread with NUMABAL_THREAD_LATENCY takes no hint fault on its stack, on
+ * thread-local storage and on what it maps from now on.  Of other memory it
+ * takes one at most in each aligned block of 2 MiB of a mapping; they are
+ * counted in latency_hint_faults.  Such blocks, and what it mapped, are not
+ * balanced while the thread is there; afterwards they are again.  A forked
+ * child's thread has no flags.  NUMABAL_LATENCY_THREADS marks threads by their
+ * names.
+ *
+ * Return: 0; -EINVAL for an unknown flag; -ESRCH if not running; -ENOMEM.
+ */
+NUMABAL_API int numabal_thread_register_flags(uint32_t flags);
+
 /**
  * numabal_thread_unregister() - leave the calling thread alone from now on
  *
@@ -191,7 +211,8 @@ NUMABAL_API int numabal_handle_sigsegv(int sig, siginfo_t *info,
 	X(numa_scan_time_us,	    "CPU time spent scanning") \
 	X(numa_migrate_time_us,	    "CPU time spent moving pages") \
 	X(numa_fault_time_us,	    "thread time spent in hint faults") \
-	X(numa_excluded_syscall,    "calls that excluded memory from arming")
+	X(numa_excluded_syscall,    "calls that excluded memory from arming") \
+	X(latency_hint_faults,	    "hint faults of latency-critical threads")
 /* clang-format on */
 
 struct numabal_stats {

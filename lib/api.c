@@ -3,6 +3,7 @@
  * The public functions: argument checks, and a call to the part that does it.
  */
 #include "hooks.h"
+#include "latency.h"
 #include "mech/affinity.h"
 #include "mech/arm.h"
 #include "mech/hint_fault.h"
@@ -140,6 +141,24 @@ NUMABAL_API int numabal_include(const void *addr, size_t len)
 	return err;
 }
 
+NUMABAL_API int numabal_thread_register_flags(uint32_t flags)
+{
+	struct nb_slot *slot;
+
+	if (flags & ~(uint32_t)NUMABAL_THREAD_LATENCY)
+		return -EINVAL;
+	if (!running())
+		return -ESRCH;
+	if (!nb_is_active())
+		return 0;
+	slot = nb_slot_self();
+	if (!slot)
+		return -ENOMEM;
+	nb_latency_mark(slot, NB_LATENCY_BY_PROGRAM,
+			flags & NUMABAL_THREAD_LATENCY);
+	return 0;
+}
+
 NUMABAL_API int numabal_thread_register(void)
 {
 	if (!running())
@@ -153,6 +172,9 @@ NUMABAL_API int numabal_thread_unregister(void)
 {
 	if (!running())
 		return -ESRCH;
+	if (nb_slot_self_existing())
+		nb_latency_mark(nb_slot_self_existing(), NB_LATENCY_BY_PROGRAM,
+				false);
 	nb_hook_thread_end();
 	return 0;
 }

@@ -43,6 +43,7 @@ struct nb_config {
 	uint32_t follow;	  /* enum nb_follow */
 	uint32_t log;		  /* enum nb_log_level */
 	struct nb_nodemask nodes; /* NODES; empty: all allowed */
+	char latency_threads[NB_CONFIG_STR];
 	char only[NB_CONFIG_STR];
 	char skip[NB_CONFIG_STR];
 	char stats[NB_CONFIG_STR];

@@ -18,6 +18,7 @@
 #include "base/mutant.h"
 #include "guard_hooks.h"
 #include "guard_task.h"
+#include "latency.h"
 #include "mech/altstack.h"
 #include "mech/arm.h"
 #include "mech/slot.h"
@@ -124,6 +125,14 @@ static uint32_t flags_of(uint64_t bytes, int map_flags, uint32_t prot)
 	if (bytes >= LARGE_BYTES && prot == RW)
 		flags |= NB_REGION_LARGE;
 	return flags;
+}
+
+/* What a call makes is kept accessible for a thread that needs that. */
+static uint32_t kept_for(const struct nb_regs *r, uint32_t flags)
+{
+	uint32_t keeper = nb_latency_region_flags(nb_slot_for_sp(r->sp, NULL));
+
+	return keeper ? (flags & ~(uint32_t)NB_REGION_KEEPER) | keeper : flags;
 }
 
 /* Invariant 2.  Marks of an unseen munmap are forgotten. */
@@ -262,7 +271,7 @@ static void mmap_leave(const struct nb_call *call, const struct nb_regs *r)
 	else if ((a[3] & MAP_TYPE) == MAP_PRIVATE && a[3] & MAP_ANONYMOUS &&
 		 !(a[3] & MAP_HUGETLB) && a[1] >= min_bytes())
 		track(r->rax, a[1], (uint32_t)a[2],
-		      flags_of(a[1], (int)a[3], (uint32_t)a[2]));
+		      kept_for(r, flags_of(a[1], (int)a[3], (uint32_t)a[2])));
 }
 
 static void keep_altstack(const struct nb_regs *r, const struct nb_range *at)
@@ -318,7 +327,7 @@ static void mremap_leave(const struct nb_call *call, const struct nb_regs *r)
 	}
 	if (call->aux[AUX_TRACKED] && a[2] >= min_bytes())
 		track(r->rax, a[2], (uint32_t)call->aux[AUX_PROT],
-		      (uint32_t)call->aux[AUX_FLAGS]);
+		      kept_for(r, (uint32_t)call->aux[AUX_FLAGS]));
 }
 
 /* Not armable before the call, whatever it makes of it. */

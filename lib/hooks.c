@@ -10,6 +10,7 @@
 #include "hooks.h"
 
 #include "guard_hooks.h"
+#include "latency.h"
 #include "mech/affinity.h"
 #include "mech/arm.h"
 #include "mech/sigchain.h"
@@ -241,7 +242,9 @@ void nb_hook_mapped(const void *addr, size_t len, int prot, int flags,
 		return;
 	if (from >= allocator_start && from < allocator_end)
 		return;
-	track(addr, len, flags & MAP_LOCKED ? NB_VMA_LOCKED : 0);
+	track(addr, len,
+	      (flags & MAP_LOCKED ? NB_VMA_LOCKED : 0U) |
+		      nb_latency_region_flags(nb_slot_self_existing()));
 }
 
 /**

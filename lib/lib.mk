@@ -10,7 +10,7 @@ LIB_POLICY := $(addprefix policy/,scan.c page_history.c numa_faults.c \
 LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
 	maps.c taskinfo.c arena.c log.c lock.c raw_thread.c)
 
-LIB_MECH := $(addprefix mech/,inflight.c slot.c slot_end.c chunk.c protect.c arm.c \
+LIB_MECH := $(addprefix mech/,inflight.c slot.c slot_end.c chunk.c protect.c arm.c keep.c \
 	hint_fault.c fault_ring.c migrate.c affinity.c altstack.c sigframe.c \
 	sigmove.S sigmask.c sigchain.c)
 
@@ -23,13 +23,13 @@ LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	start.c guard_setup.c guard_mm.c guard_advice.c guard_verify.c \
 	guard_stack.c guard_signal.c \
 	guard_handler.c guard_process.c guard_task.c guard_step.c guard_alone.c \
-	guard_report.c tasks.c regions.c numabald.c sample.c place.c arming.c \
+	guard_report.c tasks.c latency.c regions.c numabald.c sample.c place.c arming.c \
 	standdown.c fork.c \
 	record.c record_events.c stats.c stats_json.c hooks.c hooks_task.c api.c
 
 # On the way of every system call: entry.S saves no vector register for these.
 GUARD_FAST := guard/guard guard/syscall guard/subcall mech/inflight \
-	mech/slot mech/chunk mech/arm mech/protect plat/sys plat/lock
+	mech/slot mech/chunk mech/arm mech/keep mech/protect plat/sys plat/lock
 GENERAL_REGS = $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),\
 	$(if $(filter asan tsan,$(BUILD)),,-mgeneral-regs-only))
 $(foreach f,$(GUARD_FAST),$(eval CFLAGS_lib_$(subst /,_,$f) = $$(GENERAL_REGS)))

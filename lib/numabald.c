@@ -17,6 +17,7 @@
 #include "detect.h"
 #include "guard_hooks.h"
 #include "guard_mm.h"
+#include "latency.h"
 #include "mech/hint_fault.h"
 #include "nb.h"
 #include "plat/cycles.h"
@@ -256,6 +257,7 @@ static void numabald_pass(uint64_t now)
 
 	if (now >= nb.next_tasks_ns) {
 		nb_tasks_walk();
+		nb_latency_walk();
 		traced(); /* when no scan is due, too */
 		nb.next_tasks_ns = now + WALK_NS;
 	}
@@ -483,4 +485,5 @@ void nb_daemon_after_fork(void)
 	atomic_store(&nb.daemon_ns, 0);
 	atomic_store(&nb.fault_ns, 0);
 	atomic_store(&nb_fault_totals.unknown, 0);
+	atomic_store(&nb_fault_totals.kept, 0);
 }

@@ -80,6 +80,7 @@ struct nb_option {
 	NB_NUM(MAX_OVERHEAD_PCT, max_overhead_pct, PCT, 1, 100, 2), \
 	/* 50 us: move_pages(2) takes about 30 before it moves anything. */ \
 	NB_NUM(MAX_STALL_US, max_stall_us, US, 50, 1000000, 1000), \
+	NB_STRING(LATENCY_THREADS, latency_threads), \
 	NB_NUM(MIGRATE_RATE_MBPS, migrate_rate_mbps, MBPS, 0, NB_TIB_MB, 0), \
 	NB_BOOL(MOVE_PAGES, move_pages, 1), \
 	NB_BOOL(MOVE_TASKS, move_tasks, 1), \
@@ -95,7 +96,6 @@ struct nb_option {
 	NB_STRING(RECORD, record), \
 	NB_CHOICE(LOG, log, "error|warn|info|debug", NB_LOG_WARN), \
 	NB_STRING(LOG_FILE, log_file), \
-	NB_LATER(LATENCY_THREADS, NULL), \
 	NB_LATER(SITES, "0")
 /* clang-format on */
 

@@ -275,7 +275,7 @@ void nb_regions_only_large(bool only)
 bool nb_region_eligible(const struct nb_region *r)
 {
 	return r->prot == (PROT_READ | PROT_WRITE) &&
-	       !(r->flags & NB_REGION_NEVER) &&
+	       !(r->flags & (NB_REGION_NEVER | NB_REGION_KEEPER)) &&
 	       (!atomic_load(&only_large) || r->flags & NB_REGION_LARGE);
 }
 

@@ -8,12 +8,14 @@
 #include "base/vma.h"
 
 #define NB_MAX_REGIONS 8192
+#define NB_REGION_KEEPER_SHIFT 24
 
 /* Beside NB_VMA_LOCKED and NB_VMA_HUGE. */
 enum nb_region_flags {
-	NB_REGION_NEVER = 1U << 16, /* a stack, or written by the kernel */
-	NB_REGION_BRK = 1U << 17,   /* grows and shrinks by brk(2) */
-	NB_REGION_LARGE = 1U << 18, /* fit for the conservative tier, too */
+	NB_REGION_NEVER = 1U << 16,    /* a stack, or written by the kernel */
+	NB_REGION_BRK = 1U << 17,      /* grows and shrinks by brk(2) */
+	NB_REGION_LARGE = 1U << 18,    /* fit for the conservative tier, too */
+	NB_REGION_KEEPER = 0x7f << 24, /* for whom it is not armed: keep.h */
 };
 
 struct nb_region {

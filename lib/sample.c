@@ -193,6 +193,8 @@ static unsigned int decide_all(unsigned int nr, uint64_t now_ns)
 		s->page_nid = nids[i] >= 0 ? nids[i] : NB_NO_NODE;
 		s->nr_pages =
 			(uint32_t)(nb_chunk_bytes(s->block) / nb.page_bytes);
+		if (s->fault.flags & NB_HF_KEEP)
+			atomic_fetch_add(&nb.why_count[NB_WHY_PAGE_LATENCY], 1);
 		s->no_history = !s->block->data[c];
 		s->last = nb_page_history_note(h, s->task->id, s->fault.nid);
 		s->why = (uint16_t)decide(s, now_ns);

@@ -4,6 +4,7 @@
  */
 #include "stats.h"
 
+#include "mech/hint_fault.h"
 #include "nb.h"
 #include "plat/arena.h"
 #include "regions.h"
@@ -39,6 +40,7 @@ void nb_stats_collect(struct numabal_stats *st)
 	st->numa_scan_time_us = atomic_load(&nb.scan_ns) / 1000;
 	st->numa_migrate_time_us = atomic_load(&nb.migrate_ns) / 1000;
 	st->numa_fault_time_us = atomic_load(&nb.fault_ns) / 1000;
+	st->latency_hint_faults = atomic_load(&nb_fault_totals.kept);
 }
 
 static void count_batch(struct nb_stats_pages *p, const uint64_t *addrs,

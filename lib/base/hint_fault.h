@@ -12,6 +12,7 @@ enum nb_hint_fault_flags {
 	NB_HF_NO_RW = 1U << 1, /* the machine does not tell reads and writes */
 	NB_HF_EXEC = 1U << 2,  /* an instruction was to be run */
 	NB_HF_OTHER = 1U << 3, /* none of these */
+	NB_HF_KEEP = 1U << 4,  /* by a thread that is to take no such faults */
 };
 
 struct nb_hint_fault {

@@ -30,6 +30,8 @@
 	X(PAGE_RATE_LIMIT, "migration rate limit", 0)                          \
 	X(PAGE_FAILED, "the kernel refused to move the page", 0)               \
 	X(PAGE_OFF, "page migration is switched off", 0)                       \
+	/* a page, not armed any more */                                       \
+	X(PAGE_LATENCY, "kept for a latency-critical thread", 0)               \
 	/* a task */                                                           \
 	X(TASK_PREFERRED, "moved to its preferred node", 1)                    \
 	X(TASK_RELIEF, "released: its node is overloaded", 1)                  \

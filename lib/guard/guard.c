@@ -23,6 +23,7 @@
 
 #include "../base/mutant.h"
 #include "../mech/arm.h"
+#include "../mech/keep.h"
 #include "../mech/slot.h"
 #include "../plat/arena.h"
 #include "patch.h"
@@ -237,9 +238,24 @@ static void disarm_each(const struct nb_sysclass *k, const struct nb_regs *r)
 	nb_syscall_each_range(k, r, &to);
 }
 
+static void disarm_range(const struct nb_slot *slot,
+			 const struct nb_call_range *at)
+{
+	uint64_t start = atomic_load_explicit(&at->start, memory_order_relaxed);
+	uint64_t end = atomic_load_explicit(&at->end, memory_order_relaxed);
+	uint8_t keeper;
+
+	if (nb_likely(nb_disarm_for_call(sys, start, end) <= 0))
+		return;
+	keeper = atomic_load_explicit(&slot->keeper, memory_order_relaxed);
+	if (nb_unlikely(keeper))
+		nb_keep_range(sys, start, end, keeper);
+}
+
 /* Invariant 2, after invariant 1. */
 static void disarm_published(const struct nb_sysclass *k,
-			     const struct nb_regs *r, struct nb_call *call)
+			     const struct nb_regs *r,
+			     const struct nb_slot *slot, struct nb_call *call)
 {
 	uint32_t nr =
 		atomic_load_explicit(&call->nr_ranges, memory_order_relaxed);
@@ -256,22 +272,15 @@ static void disarm_published(const struct nb_sysclass *k,
 		return;
 	}
 	for (uint32_t i = 0; i < nr; i++)
-		nb_disarm_for_call(sys,
-				   atomic_load_explicit(&call->range[i].start,
-							memory_order_relaxed),
-				   atomic_load_explicit(&call->range[i].end,
-							memory_order_relaxed));
+		disarm_range(slot, &call->range[i]);
 }
 
 static bool shut(uint64_t addr)
 {
 	struct nb_block *b = nb_block_find(addr);
-	uint8_t state;
 
-	if (!b)
-		return false;
-	state = atomic_load(&b->state[nb_chunk_index(b, addr)]);
-	return state != NB_CHUNK_NONE && state != NB_CHUNK_EXCLUDED;
+	return b &&
+	       !nb_chunk_open(atomic_load(&b->state[nb_chunk_index(b, addr)]));
 }
 
 /* Invariant 5. */
@@ -338,7 +347,7 @@ static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
 			open_stack(r->sp);
 		}
 		opaque = nb_syscall_ranges(k, r, call);
-		disarm_published(k, r, call);
+		disarm_published(k, r, slot, call);
 		if (NB_NO_PUBLISH)
 			atomic_store(&call->nr_ranges, 0);
 	}

@@ -325,9 +325,7 @@ enum nb_disarm nb_disarm_chunk(const struct nb_sys *sys, struct nb_block *b,
 		return NB_DISARM_FAILED;
 	}
 	state = atomic_load_explicit(&b->state[i], memory_order_acquire);
-	if (state == NB_CHUNK_NONE || state == NB_CHUNK_EXCLUDED)
-		return NB_DISARM_NOT;
-	return NB_DISARM_RACE;
+	return nb_chunk_open(state) ? NB_DISARM_NOT : NB_DISARM_RACE;
 }
 
 static void wait_a_little(void)
@@ -404,14 +402,10 @@ int nb_disarm_range(const struct nb_sys *sys, uint64_t start, uint64_t end)
 static unsigned int next_shut(const struct nb_block *b, unsigned int i,
 			      unsigned int end)
 {
-	for (; i < end; i++) {
-		/* acquire: pairs with the release in set_run() */
-		uint8_t state = atomic_load_explicit(&b->state[i],
-						     memory_order_acquire);
-
-		if (state != NB_CHUNK_NONE && state != NB_CHUNK_EXCLUDED)
-			break;
-	}
+	/* acquire: pairs with the release in set_run() */
+	while (i < end && nb_chunk_open(atomic_load_explicit(
+				  &b->state[i], memory_order_acquire)))
+		i++;
 	return i;
 }
 
@@ -491,6 +485,18 @@ int nb_disarm_for_call(const struct nb_sys *sys, uint64_t start, uint64_t end)
 	return nr;
 }
 
+/* False: numabald has taken it up again. */
+static bool exclude(struct nb_block *b, unsigned int i)
+{
+	uint8_t old;
+
+	do {
+		old = atomic_load(&b->state[i]);
+	} while (nb_chunk_open(old) &&
+		 !move_state(b, i, old, NB_CHUNK_EXCLUDED));
+	return nb_chunk_open(old);
+}
+
 /**
  * nb_mark_excluded() - as nb_exclude_range(), for a thread in a hurry
  * @sys: system calls.
@@ -516,10 +522,7 @@ int nb_mark_excluded(const struct nb_sys *sys, uint64_t start, uint64_t end)
 
 			if (n < 0)
 				return n;
-			/* Unless numabald has taken it up again. */
-			if (move_state(b, i, NB_CHUNK_NONE,
-				       NB_CHUNK_EXCLUDED) ||
-			    atomic_load(&b->state[i]) == NB_CHUNK_EXCLUDED)
+			if (exclude(b, i))
 				i++;
 		}
 	}
@@ -554,7 +557,7 @@ void nb_forget_range(uint64_t start, uint64_t end, bool forget_excluded)
 				old != NB_CHUNK_NONE &&
 				(old != NB_CHUNK_EXCLUDED || forget_excluded) &&
 				!move_state(b, first, old, NB_CHUNK_NONE));
-			if (old != NB_CHUNK_NONE && old != NB_CHUNK_EXCLUDED)
+			if (!nb_chunk_open(old))
 				uncount_armed(b, 1);
 		}
 	}
@@ -586,7 +589,7 @@ int nb_exclude_range(const struct nb_sys *sys, uint64_t start, uint64_t end,
 			return -ENOMEM;
 		nb_block_part(b, start, end, &first, &last);
 		for (; first < last; first++)
-			move_state(b, first, NB_CHUNK_NONE, NB_CHUNK_EXCLUDED);
+			exclude(b, first);
 	}
 	return err;
 }

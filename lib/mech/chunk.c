@@ -153,16 +153,15 @@ static struct nb_block *take_spare(struct nb_block *b, unsigned int chunk_shift)
 	return s;
 }
 
-/* What was excluded of @b stays so, in other pieces; all else is new. */
+/* What was excluded or kept of @b stays so, in other pieces; else it is new. */
 static void succeed(struct nb_block *fresh, struct nb_block *b)
 {
 	for (unsigned int i = 0; i < fresh->nr_chunks; i++) {
 		unsigned int old = nb_chunk_index(b, nb_chunk_start(fresh, i));
-		bool excluded =
-			atomic_load(&b->state[old]) == NB_CHUNK_EXCLUDED;
+		uint8_t was = atomic_load(&b->state[old]);
 
 		atomic_store(&fresh->state[i],
-			     excluded ? NB_CHUNK_EXCLUDED : NB_CHUNK_NONE);
+			     was >= NB_CHUNK_EXCLUDED ? was : NB_CHUNK_NONE);
 		fresh->data[i] = 0;
 	}
 	fresh->spare = b;
@@ -288,10 +287,7 @@ bool nb_range_shut(uint64_t start, uint64_t end)
 			return false;
 		nb_block_part(b, start, nb_min(stop, end), &i, &last);
 		for (; i < last; i++) {
-			uint8_t state = atomic_load(&b->state[i]);
-
-			if (state == NB_CHUNK_NONE ||
-			    state == NB_CHUNK_EXCLUDED)
+			if (nb_chunk_open(atomic_load(&b->state[i])))
 				return false;
 		}
 		start = stop;

@@ -19,7 +19,8 @@
 #define NB_VA_BITS 47 /* user addresses of x86-64 and most of arm64 */
 
 /*
- * NONE -> ARMING -> ARMED -> BUSY -> NONE, and NONE <-> EXCLUDED.
+ * NONE -> ARMING -> ARMED -> BUSY -> NONE, NONE <-> EXCLUDED, and
+ * NONE <-> KEPT + n (keep.h).
  * ARMING and BUSY belong to who set them, for one mprotect(2).
  */
 enum nb_chunk_state {
@@ -28,7 +29,14 @@ enum nb_chunk_state {
 	NB_CHUNK_ARMED,	   /* PROT_NONE */
 	NB_CHUNK_BUSY,	   /* somebody is giving the access back */
 	NB_CHUNK_EXCLUDED, /* accessible, never to be armed */
+	NB_CHUNK_KEPT,	   /* from here on: accessible, kept for a keeper */
 };
+
+/* Accessible, and nobody is about to change that. */
+static inline bool nb_chunk_open(uint8_t state)
+{
+	return state == NB_CHUNK_NONE || state >= NB_CHUNK_EXCLUDED;
+}
 
 struct nb_block {
 	uint64_t start;

@@ -24,6 +24,7 @@
 #include "../plat/maps.h"
 #include "arm.h"
 #include "fault_ring.h"
+#include "keep.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -260,6 +261,19 @@ void nb_open_new_stack(struct nb_slot *slot, uint64_t sp)
 	nb_disarm_for_call(sys, sp - nb_min(sp, NB_STACK_OPEN), sp + 1);
 }
 
+/* Not a second time here, if the thread is to take none at all. */
+static uint16_t keep(const struct nb_slot *slot, struct nb_block *b)
+{
+	uint8_t keeper = slot ? atomic_load(&slot->keeper) : 0;
+
+	if (nb_likely(!keeper))
+		return 0;
+	nb_keep_block(sys, b, keeper);
+	atomic_fetch_add_explicit(&nb_fault_totals.kept, 1,
+				  memory_order_relaxed);
+	return NB_HF_KEEP;
+}
+
 static bool resolve(uint64_t addr, const ucontext_t *uc)
 {
 	uint64_t start = nb_cycles();
@@ -275,6 +289,7 @@ static bool resolve(uint64_t addr, const ucontext_t *uc)
 	nb_open_new_stack(slot, fault_sp(uc));
 	switch (st) {
 	case NB_DISARM_DONE:
+		flags |= keep(slot, b);
 		record(slot, addr, flags, start);
 		return true;
 	case NB_DISARM_RACE:

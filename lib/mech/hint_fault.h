@@ -15,6 +15,7 @@ struct nb_fault_totals {
 	_Atomic uint64_t races;	       /* resolved by somebody else */
 	_Atomic uint64_t not_restored; /* the kernel refused to give back */
 	_Atomic uint64_t frame_lost;   /* signals whose frame found no access */
+	_Atomic uint64_t kept; /* hint faults of threads with a keeper */
 };
 
 extern struct nb_fault_totals nb_fault_totals;

@@ -174,7 +174,7 @@ static int find(int tid)
 }
 
 /**
- * nb_slot_forget_calls() - no call or stack of the slot's last thread is known
+ * nb_slot_forget_calls() - the slot's last thread has no calls, stacks, marks
  * @s: the slot.
  *
  * Context: its thread; numabald, when that is gone.
@@ -191,6 +191,7 @@ void nb_slot_forget_calls(struct nb_slot *s)
 	atomic_store(&s->alt_start, 0);
 	atomic_store(&s->alt_end, 0);
 	atomic_store(&s->sp_seen, 0);
+	atomic_store(&s->keeper, 0);
 }
 
 /* A slot for @tid, which has none; or the one that a handler took meanwhile. */

@@ -48,6 +48,9 @@ struct nb_slot {
 	_Atomic uint64_t fault_cycles; /* (A) time spent in them */
 	_Atomic uint64_t max_cycles;   /* (A) the longest */
 	struct nb_fault_ring ring;
+	/* (A) what it uses is kept by this keeper (keep.h); 0: it is armed */
+	_Atomic uint8_t keeper;
+	uint8_t keeper_why; /* enum nb_latency_by; under the as lock */
 };
 
 /* What slots that were given back had counted. (D) */

@@ -9,7 +9,7 @@
 # shellcheck source=tests/lint/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-files='mech/hint_fault mech/fault_ring mech/arm mech/chunk mech/protect mech/sigchain
+files='mech/hint_fault mech/fault_ring mech/arm mech/keep mech/chunk mech/protect mech/sigchain
 mech/sigmask mech/sigframe mech/sigmove mech/altstack mech/inflight mech/slot mech/slot_end guard/guard
 guard/syscall guard/subcall guard/hole guard/entry plat/sys plat/line_reader plat/maps plat/lock plat/arena
 guard/record guard/xsave'

@@ -278,8 +278,7 @@ static void names_in_either_case(void **state)
 
 static void what_is_not_supported_says_so(void **state)
 {
-	static const char *const rows[][2] = {{"latency_threads", "io*"},
-					      {"sites", "1"}};
+	static const char *const rows[][2] = {{"sites", "1"}};
 	char want[128];
 
 	(void)state;
