@@ -17,6 +17,9 @@
 	X(PAGE_EARLY, "first passes: follow the first user", 1)                \
 	X(PAGE_PRIVATE, "used twice by the same thread", 1)                    \
 	X(PAGE_SHARED, "used twice from the same node", 1)                     \
+	X(PAGE_USED, "in slow memory, its user's node has plenty of room", 1)  \
+	X(PAGE_HOT, "in slow memory, and used often", 1)                       \
+	X(PAGE_DEMOTED, "to slow memory: its node is full and it is cold", 1)  \
 	/* a page, no */                                                       \
 	X(PAGE_LOCAL, "already on the node of its user", 0)                    \
 	X(PAGE_TWO_STAGE, "not used twice in a row from that node", 0)         \
@@ -29,6 +32,9 @@
 	X(PAGE_TARGET_FULL, "the target node has too little free memory", 0)   \
 	X(PAGE_RATE_LIMIT, "migration rate limit", 0)                          \
 	X(PAGE_FAILED, "the kernel refused to move the page", 0)               \
+	X(PAGE_COLD, "in slow memory, where it may stay: used rarely", 0)      \
+	X(PAGE_PROVE, "was demoted before: must be used some more", 0)         \
+	X(PAGE_WAITS, "waits for cold memory to make room", 0)                 \
 	X(PAGE_OFF, "page migration is switched off", 0)                       \
 	/* a page, not armed any more */                                       \
 	X(PAGE_LATENCY, "kept for a latency-critical thread", 0)               \

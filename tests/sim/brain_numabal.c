@@ -67,6 +67,9 @@ static void numabal_fini(void *ctx)
 	free(b->va);
 	free(b->vmas);
 	free(b->history);
+	free(b->tier_chunk);
+	for (int i = 0; i < SIM_MAX_PROCS; i++)
+		free(b->proc[i].tiering);
 	free(b);
 }
 
@@ -85,6 +88,7 @@ static void start(struct n_proc *p)
 	p->nodes = l->nodes.bits ? l->nodes : l->mems;
 	p->nodes.bits &= p->topo.mems_allowed.bits;
 	p->off = nb_nodes_weight(&p->nodes) < 2;
+	n_tiering_init(p);
 }
 
 static void thread_start(void *ctx, int thread)
@@ -141,8 +145,10 @@ static void numabal_fault(void *ctx, const struct sim_fault *f)
 		n_pay(p, DRAIN_NS * n_fault_drain(p), SIM_FAULT);
 	if (t->nr_ring == N_RING_SIZE)
 		p->nr_dropped++;
-	else
+	else {
+		t->ring_ns[t->nr_ring] = b->s->now_ns;
 		t->ring[t->nr_ring++] = *f;
+	}
 }
 
 static uint64_t cost_ns(const struct n_proc *p)
@@ -278,8 +284,11 @@ static void maybe_scan(struct n_proc *p)
 /* lib/numabald.c, numabald_pass() and wait_for_work() */
 static void pass(struct n_proc *p)
 {
-	unsigned int nr = n_fault_drain(p);
+	unsigned int nr;
 
+	n_tiering_begin(p, process_cpu_ns(p));
+	nr = n_fault_drain(p);
+	n_tiering_run(p);
 	n_pay(p, DRAIN_NS * nr, SIM_FAULT);
 	p->poll_ns = nr ? POLL_MIN_NS : nb_min(p->poll_ns * 2, POLL_MAX_NS);
 	maybe_scan(p);
@@ -293,9 +302,13 @@ static void make_room(struct n_brain *b)
 	if (s->nr_pages > b->nr_pages) {
 		b->history =
 			realloc(b->history, s->nr_pages * sizeof(*b->history));
-		assert(b->history);
+		b->tier_chunk = realloc(b->tier_chunk,
+					s->nr_pages * sizeof(*b->tier_chunk));
+		assert(b->history && b->tier_chunk);
 		memset(b->history + b->nr_pages, 0,
 		       (s->nr_pages - b->nr_pages) * sizeof(*b->history));
+		memset(b->tier_chunk + b->nr_pages, 0,
+		       (s->nr_pages - b->nr_pages) * sizeof(*b->tier_chunk));
 		b->nr_pages = s->nr_pages;
 	}
 	if (s->nr_regions > b->cap_regions) {

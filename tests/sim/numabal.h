@@ -13,11 +13,14 @@
 #include "../../lib/policy/scan.h"
 #include "../../lib/policy/scan_period.h"
 #include "../../lib/policy/task_place.h"
+#include "../../lib/policy/tier.h"
 #include "engine.h"
 
 #define N_PAGE_BYTES 4096U
 #define N_BLOCK_BYTES (2 * NB_MIB) /* lib/mech/chunk.h */
 #define N_RING_SIZE 256		   /* lib/mech/slot.h */
+#define N_RESERVE_PCT 3		   /* lib/mech/migrate.c */
+#define N_MAX_WAITING 4096	   /* lib/tiering.c */
 
 /* lib/tasks.h; its fault ring too. */
 struct n_task {
@@ -29,6 +32,7 @@ struct n_task {
 	uint64_t d_run_ns, d_wait_ns, d_ns;
 	struct nb_numa_faults *nf;
 	struct sim_fault ring[N_RING_SIZE];
+	uint64_t ring_ns[N_RING_SIZE];
 	uint32_t nr_ring;
 };
 
@@ -51,9 +55,34 @@ struct n_proc {
 	uint64_t base_cost_ns, base_cpu_ns;
 	uint64_t rss_bytes, nr_moved, nr_dropped;
 	uint32_t unsettled, local_permille, nr_rounds;
+	struct n_tiering *tiering;	 /* NULL: there is one tier */
 	double busy_before[NB_MAX_CPUS]; /* /proc/stat at the last round */
 	uint64_t busy_ns;		 /* and when that was */
 	double late_ns;			 /* numabald is behind by so much */
+};
+
+/* lib/tiering.c */
+struct n_tiering {
+	struct nb_tier tier;
+	struct nb_rate_limit rate;
+	struct n_waiting {
+		uint32_t start;
+		int16_t dst_nid;
+	} waiting[N_MAX_WAITING];
+	uint32_t nr_waiting;
+	uint64_t next_ns, scan_seq;
+};
+
+/* lib/sample.c: a fault on its way to a decision. */
+struct n_sample {
+	const struct sim_fault *fault;
+	uint64_t ns; /* when */
+	int page_nid, dst_nid;
+	uint32_t start, nr; /* the chunk */
+	uint32_t nr_4k;
+	struct nb_last_user last;
+	enum nb_why why;
+	uint32_t nr_moved, nr_failed;
 };
 
 struct n_brain {
@@ -63,7 +92,8 @@ struct n_brain {
 	int nr_tasks, cap_tasks;
 	uint64_t *va; /* where each region starts */
 	int nr_regions, cap_regions;
-	struct nb_page_history *history; /* by page: of the chunk there */
+	struct nb_page_history *history;  /* by page: of the chunk there */
+	struct nb_tier_chunk *tier_chunk; /* the same */
 	uint32_t nr_pages;
 	struct nb_vma *vmas;
 	uint64_t why_count[NB_NR_WHY];
@@ -83,6 +113,19 @@ void n_scan_run(struct n_proc *p);
 
 /* numabal_sample.c */
 unsigned int n_fault_drain(struct n_proc *p);
+uint32_t n_move(struct n_proc *p, uint32_t start, uint32_t nr, int nid,
+		uint32_t *nr_failed);
+
+/* numabal_tiering.c */
+void n_tiering_init(struct n_proc *p);
+void n_tiering_begin(struct n_proc *p, uint64_t cpu_ns);
+enum nb_why n_tiering_filter(struct n_proc *p, struct n_sample *sm,
+			     const struct nb_migrate_query *q);
+enum nb_why n_tiering_admit(struct n_proc *p, struct n_sample *sm,
+			    enum nb_why why);
+void n_tiering_moved(struct n_proc *p, uint32_t start, int nid,
+		     uint32_t nr_moved);
+void n_tiering_run(struct n_proc *p);
 
 /* numabal_place.c */
 void n_place_round(struct n_proc *p);

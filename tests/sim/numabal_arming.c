@@ -95,8 +95,13 @@ static uint64_t arm_step(struct n_proc *p, const struct nb_range *step)
 
 	to = r->first + nb_min(to, r->nr);
 	for (uint32_t page = r->first + from, nr; page < to; page += nr) {
+		uint32_t got;
+
 		page = n_chunk(b, page, &nr);
-		armed += sim_arm(b->s, page, nr) * (uint64_t)r->page_4k;
+		got = sim_arm(b->s, page, nr);
+		if (got && p->tiering)
+			nb_tier_armed(&p->tiering->tier, &b->tier_chunk[page]);
+		armed += got * (uint64_t)r->page_4k;
 	}
 	if (!armed)
 		return 0;

@@ -8,18 +8,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define RESERVE_PCT 3 /* lib/mech/migrate.c */
-
-struct sample {
-	const struct sim_fault *fault;
-	int page_nid, dst_nid;
-	uint32_t start, nr; /* the chunk */
-	uint32_t nr_4k;
-	struct nb_last_user last;
-	enum nb_why why;
-	uint32_t nr_moved, nr_failed;
-};
-
 /* lib/sample.c, task_free() */
 static bool task_free(const struct n_task *t)
 {
@@ -39,7 +27,7 @@ static struct nb_numa_faults *faults_of(const struct n_proc *p,
 }
 
 /* lib/sample.c, decide() */
-static enum nb_why decide(struct n_proc *p, struct sample *sm)
+static enum nb_why decide(struct n_proc *p, struct n_sample *sm)
 {
 	struct n_task *t = p->b->task[sm->fault->thread];
 	struct nb_numa_faults *nf = faults_of(p, t);
@@ -52,53 +40,65 @@ static enum nb_why decide(struct n_proc *p, struct sample *sm)
 		.task_scan_seq = nf->numa_scan_seq,
 		.nodes = p->nodes,
 	};
-	enum nb_why why = nb_migrate_filter(&q, &p->topo);
+	enum nb_why why = n_tiering_filter(p, sm, &q);
 
+	if (why == NB_WHY_NONE)
+		why = nb_migrate_filter(&q, &p->topo);
 	if (!nb_why_is_yes(why))
 		return why;
 	if (sim_region_of(p->b->s, sm->start)->locked)
 		return NB_WHY_PAGE_LOCKED;
-	sm->dst_nid = sm->fault->nid;
-	return why;
+	if (sm->dst_nid == NB_NO_NODE)
+		sm->dst_nid = sm->fault->nid;
+	return n_tiering_admit(p, sm, why);
 }
 
 static bool has_room(const struct sim *s, int nid, uint32_t nr_4k)
 {
 	return sim_free_4k(s, nid) >=
-	       s->m.mem_4k[nid] / 100 * RESERVE_PCT + nr_4k;
+	       s->m.mem_4k[nid] / 100 * N_RESERVE_PCT + nr_4k;
 }
 
-/* lib/sample.c, run_moves(), of one chunk */
-static void run_move(struct n_proc *p, struct sample *sm)
+/* Move a chunk, and pay for it; returns pages that were moved. */
+uint32_t n_move(struct n_proc *p, uint32_t start, uint32_t nr, int nid,
+		uint32_t *nr_failed)
 {
 	struct sim *s = p->b->s;
-	uint32_t page_4k = sim_region_of(s, sm->start)->page_4k;
+	uint32_t page_4k = sim_region_of(s, start)->page_4k;
 	double ns = s->total.cost_ns[SIM_MIGRATE] + s->total.background_ns;
-	uint32_t elsewhere = 0;
+	uint32_t elsewhere = 0, moved = 0;
 
-	for (uint32_t pg = sm->start; pg < sm->start + sm->nr; pg++) {
-		if (s->page_nid[pg] == sm->dst_nid)
+	for (uint32_t pg = start; pg < start + nr; pg++) {
+		if (s->page_nid[pg] == nid || s->page_nid[pg] == SIM_NOWHERE)
 			continue;
 		elsewhere++;
-		if (has_room(s, sm->dst_nid, page_4k))
-			sm->nr_moved += sim_migrate(s, SIM_PROC(p->proc), pg, 1,
-						    sm->dst_nid);
-		else
-			sm->why = NB_WHY_PAGE_TARGET_FULL;
+		if (has_room(s, nid, page_4k))
+			moved += sim_migrate(s, SIM_PROC(p->proc), pg, 1, nid);
 	}
-	sm->nr_failed = (elsewhere - sm->nr_moved) * page_4k;
-	sm->nr_moved *= page_4k;
-	p->nr_moved += sm->nr_moved;
-	p->pass.moved += sm->nr_moved;
+	*nr_failed = (elsewhere - moved) * page_4k;
+	moved *= page_4k;
+	p->nr_moved += moved;
+	p->pass.moved += moved;
 	ns = s->total.cost_ns[SIM_MIGRATE] + s->total.background_ns - ns;
 	p->daemon_ns += (uint64_t)ns;
 	p->late_ns += ns;
 	if (p->nr_moved <= p->rss_bytes / N_PAGE_BYTES)
 		p->placing_ns += (uint64_t)ns;
+	return moved;
+}
+
+/* lib/sample.c, run_moves(), of one chunk */
+static void run_move(struct n_proc *p, struct n_sample *sm)
+{
+	sm->nr_moved =
+		n_move(p, sm->start, sm->nr, sm->dst_nid, &sm->nr_failed);
+	if (sm->nr_failed)
+		sm->why = NB_WHY_PAGE_TARGET_FULL;
+	n_tiering_moved(p, sm->start, sm->dst_nid, sm->nr_moved);
 }
 
 /* lib/sample.c, account() */
-static void account(struct n_proc *p, const struct sample *sm)
+static void account(struct n_proc *p, const struct n_sample *sm)
 {
 	struct nb_fault_sample fs = {
 		.mem_nid = sm->page_nid,
@@ -114,7 +114,7 @@ static void account(struct n_proc *p, const struct sample *sm)
 			  sm->why == NB_WHY_PAGE_LOCKED;
 	fs.local = fs.mem_nid == fs.cpu_nid;
 	p->pass.faults++;
-	if (sm->page_nid == sm->fault->nid)
+	if (sm->page_nid == sm->fault->nid || nb_tier_in_place(sm->why))
 		p->pass.local += sm->nr_4k;
 	else
 		p->pass.remote += sm->nr_4k;
@@ -124,15 +124,19 @@ static void account(struct n_proc *p, const struct sample *sm)
 		p->pass.priv += sm->nr_4k;
 	else
 		p->pass.shared += sm->nr_4k;
+	/* Linux: task_numa_fault(), of slow memory in tiering mode */
+	if (nb_tier_in_place(sm->why) || sm->why == NB_WHY_PAGE_WAITS)
+		return;
 	nb_numa_faults_account(faults_of(p, p->b->task[sm->fault->thread]),
 			       &fs);
 }
 
-static void take(struct n_proc *p, const struct sim_fault *f)
+static void take(struct n_proc *p, const struct sim_fault *f, uint64_t ns)
 {
 	struct n_brain *b = p->b;
-	struct sample sm = {
+	struct n_sample sm = {
 		.fault = f,
+		.ns = ns,
 		.page_nid = b->s->page_nid[f->page],
 		.dst_nid = NB_NO_NODE,
 	};
@@ -166,7 +170,7 @@ unsigned int n_fault_drain(struct n_proc *p)
 	n_for_each_task(t, i, p)
 	{
 		for (uint32_t k = 0; k < t->nr_ring; k++)
-			take(p, &t->ring[k]);
+			take(p, &t->ring[k], t->ring_ns[k]);
 		nr += t->nr_ring;
 		t->nr_ring = 0;
 	}
