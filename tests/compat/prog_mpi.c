@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define MAX_WORDS (1 << 18)
-#define ROUNDS 12
+#define ROUNDS 60
 
 static uint64_t mix(uint64_t x)
 {

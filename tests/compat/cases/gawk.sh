@@ -14,7 +14,7 @@ type -P gawk > /dev/null || { echo "no gawk" && exit 77; }
 
 # shellcheck disable=SC2016 # awk's own
 $NB_RUN gawk 'BEGIN {
-	for (i = 0; i < 200000; i++)
+	for (i = 0; i < 2000000; i++)
 		a[i % 5003 "-" i % 7] += i
 	n = asorti(a, k)
 	for (i = 1; i <= n; i++)

@@ -37,8 +37,14 @@ G
 { sed '/^set var/d; 0,/^continue$/s//run/' look.gdb; echo "continue"; } > run.gdb
 
 # numabald is one thread more.  Stops that say where the processor was are not
-# the same twice.
-said() { grep -E '^(step|in|head|next|now|changed|thread|sum)' | uniq; }
+# the same twice.  A line of the program may come within one of gdb's.
+said()
+{
+	tee log | grep -oE \
+		'^(step|in|head|next|now|changed|thread).*|sum [0-9a-f]{16}' |
+		uniq
+	grep -qE 'sum [0-9a-f]{16}|detached' log || cat err log >&2
+}
 
 mkfifo out
 $NB_RUN ./prog 100 wait > out &
