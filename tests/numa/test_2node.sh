@@ -14,4 +14,5 @@ exec ./run-guest.sh -t 300 2node -- \
 	cases/explicit.sh \
 	cases/affinity.sh \
 	cases/phase.sh \
+	cases/record.sh \
 	cases/perf.sh

@@ -19,8 +19,8 @@
 
 #include <stdio.h>
 
-#define REPLAY_MAX_SLOTS 8192  /* lib/mech/slot.h */
-#define REPLAY_MAX_BATCH 65536 /* more than lib/sample.c takes at once */
+#define REPLAY_MAX_SLOTS 8192 /* lib/mech/slot.h */
+#define REPLAY_MAX_BATCH 4096 /* more than lib/sample.c takes at once */
 
 /* lib/tasks.h */
 struct replay_task {
