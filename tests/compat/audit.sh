@@ -42,7 +42,8 @@ run_case() # NAME
 	local report=$work/$1.report wrong words verdict=passed
 
 	[ "$(header "$file" tier bracket)" = bracket ] || {
-		skip_case "$name" "tier $(header "$file" tier -)"
+		skip_case "$name" \
+			"tier $(header "$file" tier -): $(whole_why "$file")"
 		return
 	}
 	wrong=$(header "$file" audit yes)

@@ -28,6 +28,11 @@ header() # FILE KEY DEFAULT
 	echo "${v:-$3}"
 }
 
+whole_why() # FILE: why its tier is not bracket; perhaps several lines
+{
+	sed -n 's/^# why: *//p' "$1" | tr '\n' ' ' | sed 's/ $//'
+}
+
 run_words() # CHUNK_KB STATS_FOLDER: what NB_RUN is
 {
 	local o

@@ -5,7 +5,7 @@
 # being armed all the time: both runs must say and return the same.
 #
 # cases/NAME.sh is a script with header lines "# packages: P1 P2",
-# "# tier: bracket|conservative|off" (off: with "# why: TEXT"),
+# "# tier: bracket|conservative|off" (but for bracket with "# why: TEXT"),
 # "# min-faults: N", "# timeout: SECONDS" (for one run), "# chunk: KB" (4).
 # It gets an empty working directory that everybody may write to, and $NB_RUN:
 # nothing, or the words to put before each program that is to be balanced.
@@ -71,10 +71,12 @@ run_case() # NAME
 	[ "$plain_rc" = 0 ] || wrong+=("plain run: exit $plain_rc")
 	[ "$rc" = "$plain_rc" ] || wrong+=("balanced run: exit $rc")
 	cmp -s "$logs/$name".{plain,balanced}.out || wrong+=("other output")
+	[ "$want" = bracket ] || verdict="passed: $(whole_why "$file")"
+	[ "$verdict" != "passed: " ] || wrong+=("no reason for tier $want")
 	[ ${#wrong[@]} = 0 ] || verdict=FAILED
 	# shellcheck disable=SC2086 # four words
 	row "$name" "$version" ${figures[0]} "$plain_took" "$took" "$verdict"
-	if [ $verdict = passed ]; then
+	if [ "$verdict" != FAILED ]; then
 		passed=$((passed + 1))
 		rm -rf "${work:?}/$name"
 		return
