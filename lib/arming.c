@@ -17,6 +17,7 @@
 #include "plat/maps.h"
 #include "record.h"
 #include "regions.h"
+#include "tiering.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -118,6 +119,7 @@ static int arm_part(struct nb_arm_batch *batch, uint64_t addr,
 		b->chunk_shift == NB_BLOCK_SHIFT && nb.thp != NB_THP_NEVER
 			? 8 * NB_BLOCK_BYTES
 			: 2 * NB_BLOCK_BYTES;
+	nb_tiering_armed(b, bits);
 	err = nb_arm_add(batch, b, bits, &armed);
 	if (err)
 		return err;

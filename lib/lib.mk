@@ -23,7 +23,7 @@ LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	start.c guard_setup.c guard_mm.c guard_advice.c guard_verify.c \
 	guard_stack.c guard_signal.c \
 	guard_handler.c guard_process.c guard_task.c guard_step.c guard_alone.c \
-	guard_report.c tasks.c latency.c regions.c numabald.c sample.c place.c arming.c \
+	guard_report.c tasks.c latency.c regions.c numabald.c sample.c tiering.c place.c arming.c \
 	standdown.c fork.c \
 	record.c record_events.c stats.c stats_json.c hooks.c hooks_task.c api.c
 

@@ -119,10 +119,12 @@ bool nb_daemon_stop(void);
 void nb_daemon_wake(void);
 void nb_daemon_after_fork(void);
 uint64_t nb_cost_ns(void);
+uint64_t nb_clock_of_cycles(uint64_t cycles);
 
 /* sample.c: from hint faults to statistics and page moves */
 int nb_samples_init(void);
 unsigned int nb_fault_drain(void);
+void nb_run_moves(struct nb_page_move *mv, unsigned int nr);
 
 /* place.c: from statistics to threads on nodes */
 void nb_place_round(uint64_t now_ns);

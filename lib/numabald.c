@@ -27,6 +27,7 @@
 #include "record.h"
 #include "regions.h"
 #include "tasks.h"
+#include "tiering.h"
 
 #include <errno.h>
 #include <string.h>
@@ -64,6 +65,20 @@ static uint64_t cycles_to_ns(uint64_t cycles)
 	if (!d_cycles || d_ns < NB_NSEC_PER_MSEC)
 		return 0;
 	return (uint64_t)((unsigned __int128)cycles * d_ns / d_cycles);
+}
+
+/**
+ * nb_clock_of_cycles() - the time when the handler noted cycles
+ * @cycles: nb_cycles() then.
+ *
+ * Context: numabald.
+ * Return: nanoseconds of nb_clock_ns().
+ */
+uint64_t nb_clock_of_cycles(uint64_t cycles)
+{
+	if (cycles <= base_cycles)
+		return base_ns;
+	return base_ns + cycles_to_ns(cycles - base_cycles);
 }
 
 static void book_costs(void)
@@ -253,8 +268,10 @@ static void check_health(void)
 
 static void numabald_pass(uint64_t now)
 {
-	unsigned int nr = nb_fault_drain();
+	unsigned int nr;
 
+	nb_tiering_begin(now);
+	nr = nb_fault_drain();
 	if (now >= nb.next_tasks_ns) {
 		nb_tasks_walk();
 		nb_latency_walk();
@@ -268,6 +285,7 @@ static void numabald_pass(uint64_t now)
 	nb_reconcile(now);
 	if (atomic_load(&nb.state) != NB_RUNNING)
 		return;
+	nb_tiering_run(now);
 	/* A look that found nothing makes the next one later. */
 	nb.poll_ns = nr ? POLL_MIN_NS : nb_min(nb.poll_ns * 2, POLL_MAX_NS);
 	maybe_scan(now);

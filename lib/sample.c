@@ -12,9 +12,11 @@
 #include "nb.h"
 #include "plat/arena.h"
 #include "policy/migrate_filter.h"
+#include "policy/tier.h"
 #include "record.h"
 #include "regions.h"
 #include "tasks.h"
+#include "tiering.h"
 
 #include <errno.h>
 #include <string.h>
@@ -148,6 +150,17 @@ static bool task_free(const struct nb_task *t)
 	       (t->place_why == NB_WHY_TASK_STAY && t->running);
 }
 
+static struct nb_tiering_use tiering_use(const struct sample *s)
+{
+	return (struct nb_tiering_use){
+		.block = s->block,
+		.chunk = nb_chunk_index(s->block, s->fault.addr),
+		.cycles = s->fault.cycles,
+		.bytes = s->move.end - s->move.start,
+		.may_move = !s->not_movable,
+	};
+}
+
 static enum nb_why decide(struct sample *s, uint64_t now_ns)
 {
 	struct nb_numa_faults *nf = nb_task_faults(s->task);
@@ -160,11 +173,16 @@ static enum nb_why decide(struct sample *s, uint64_t now_ns)
 		.task_scan_seq = nf ? nf->numa_scan_seq : 0,
 		.nodes = nb.cfg.nodes,
 	};
-	enum nb_why why = nb_migrate_filter(&q, &nb.topo);
-	uint64_t bytes = s->move.end - s->move.start, granted;
+	struct nb_tiering_use u = tiering_use(s);
+	uint64_t bytes = u.bytes, granted;
+	int dst_nid = s->fault.nid;
+	enum nb_why why;
 
 	if (s->not_movable == NB_WHY_PAGE_NO_NODE)
 		return NB_WHY_PAGE_NO_NODE;
+	why = nb_tiering_filter(&u, &q, &dst_nid);
+	if (why == NB_WHY_NONE)
+		why = nb_migrate_filter(&q, &nb.topo);
 	if (!nb_why_is_yes(why))
 		return why;
 	if (s->not_movable)
@@ -176,8 +194,8 @@ static enum nb_why decide(struct sample *s, uint64_t now_ns)
 		nb.rate.tokens += granted;
 		return NB_WHY_PAGE_RATE_LIMIT;
 	}
-	s->move.dst_nid = s->fault.nid;
-	return why;
+	s->move.dst_nid = (int16_t)dst_nid;
+	return nb_tiering_admit(&u, &s->move, why);
 }
 
 static unsigned int decide_all(unsigned int nr, uint64_t now_ns)
@@ -209,14 +227,18 @@ static unsigned int decide_all(unsigned int nr, uint64_t now_ns)
 	return nr_moves;
 }
 
-static void run_moves(unsigned int nr_moves)
+/**
+ * nb_run_moves() - move pages, and book what it costs
+ * @mv: where to; results are filled in, and they are sorted.
+ * @nr: how many, not 0.
+ *
+ * Context: numabald.
+ */
+void nb_run_moves(struct nb_page_move *mv, unsigned int nr)
 {
 	uint64_t cpu_ns = nb_thread_cpu_ns();
-	int err;
+	int err = nb_migrate_run(&nb.migrate, mv, nr);
 
-	if (!nr_moves)
-		return;
-	err = nb_migrate_run(&nb.migrate, moves, nr_moves);
 	if (err == -EPERM || err == -ENOSYS || err == -EACCES) {
 		nb.pages_off = true;
 		nb_log(NB_LOG_WARN,
@@ -224,21 +246,33 @@ static void run_moves(unsigned int nr_moves)
 		       "they are, only threads are moved",
 		       -err);
 	}
-	for (unsigned int i = 0; i < nr_moves; i++) {
-		struct sample *s = &samples[moves[i].tag];
-
-		s->move.nr_moved = moves[i].nr_moved;
-		s->move.nr_failed = moves[i].nr_failed;
-		s->move.why = moves[i].why;
-		nb_count(numa_pages_migrated, moves[i].nr_moved);
-		nb_count(numa_pages_migrate_fail, moves[i].nr_failed);
-		nb.pass.moved += moves[i].nr_moved;
+	for (unsigned int i = 0; i < nr; i++) {
+		nb_count(numa_pages_migrated, mv[i].nr_moved);
+		nb_count(numa_pages_migrate_fail, mv[i].nr_failed);
+		nb.pass.moved += mv[i].nr_moved;
 	}
 	cpu_ns = nb_thread_cpu_ns() - cpu_ns;
 	atomic_fetch_add(&nb.migrate_ns, cpu_ns);
 	/* Placing all memory once is what the program came for. */
 	if (nb.migrate.nr_moved <= nb.rss_bytes / nb.page_bytes)
 		nb.placing_ns += cpu_ns;
+}
+
+static void run_moves(unsigned int nr_moves)
+{
+	if (!nr_moves)
+		return;
+	nb_run_moves(moves, nr_moves);
+	for (unsigned int i = 0; i < nr_moves; i++) {
+		struct sample *s = &samples[moves[i].tag];
+
+		s->move.nr_moved = moves[i].nr_moved;
+		s->move.nr_failed = moves[i].nr_failed;
+		s->move.why = moves[i].why;
+		nb_tiering_moved(s->block,
+				 nb_chunk_index(s->block, s->fault.addr),
+				 &s->move);
+	}
 }
 
 static void account(const struct sample *s)
@@ -264,7 +298,7 @@ static void account(const struct sample *s)
 	if (s->page_nid == NB_NO_NODE)
 		return;
 	nb.pass.faults++;
-	if (s->page_nid == s->fault.nid)
+	if (s->page_nid == s->fault.nid || nb_tier_in_place(s->why))
 		nb.pass.local += s->nr_pages;
 	else
 		nb.pass.remote += s->nr_pages;
@@ -274,6 +308,9 @@ static void account(const struct sample *s)
 		nb.pass.priv += s->nr_pages;
 	else
 		nb.pass.shared += s->nr_pages;
+	/* Linux: task_numa_fault(), of slow memory in tiering mode */
+	if (nb_tier_in_place(s->why) || s->why == NB_WHY_PAGE_WAITS)
+		return;
 	if (nf)
 		nb_numa_faults_account(nf, &fs);
 }

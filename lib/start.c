@@ -22,6 +22,7 @@
 #include "plat/topology.h"
 #include "regions.h"
 #include "tasks.h"
+#include "tiering.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -210,6 +211,7 @@ static int set_up_parts(void)
 	nb.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 	nb.thp = nb_thp_mode();
 	err = nb_chunk_table_init();
+	err = err ? err : nb_tiering_init();
 	err = err ? err : nb_regions_init();
 	err = err ? err : nb_tasks_init();
 	err = err ? err : nb_samples_init();

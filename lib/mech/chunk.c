@@ -37,6 +37,7 @@ typedef struct leaf *_Atomic leaf_ptr;
 
 static leaf_ptr *root; /* set once at start; ROOT_SLOTS of them */
 static uint64_t table_bytes;
+static bool with_tiers; /* (I) after start */
 
 /**
  * nb_chunk_table_init() - map the empty table
@@ -52,6 +53,16 @@ int nb_chunk_table_init(void)
 		return 0;
 	root = nb_arena_map(ROOT_SLOTS * sizeof(*root));
 	return root ? 0 : -ENOMEM;
+}
+
+/**
+ * nb_chunk_table_tiers() - blocks have room for what is known of tiers
+ *
+ * Context: start only, before there is a block.
+ */
+void nb_chunk_table_tiers(void)
+{
+	with_tiers = true;
 }
 
 /**
@@ -114,7 +125,7 @@ static struct nb_block *new_block(uint64_t addr, unsigned int chunk_shift)
 {
 	unsigned int nr = 1U << (NB_BLOCK_SHIFT - chunk_shift);
 	size_t head = nb_align_up(sizeof(struct nb_block) + nr, 8);
-	size_t bytes = head + nr * sizeof(uint64_t);
+	size_t bytes = head + (nr << with_tiers) * sizeof(uint64_t);
 	struct nb_block *b = nb_arena_alloc(bytes);
 
 	if (!b)
@@ -124,6 +135,7 @@ static struct nb_block *new_block(uint64_t addr, unsigned int chunk_shift)
 	b->chunk_shift = (uint8_t)chunk_shift;
 	b->nr_chunks = (uint16_t)nr;
 	b->data = (uint64_t *)((char *)b + head);
+	b->tier = with_tiers ? b->data + nr : NULL;
 	return b;
 }
 
@@ -163,6 +175,8 @@ static void succeed(struct nb_block *fresh, struct nb_block *b)
 		atomic_store(&fresh->state[i],
 			     was >= NB_CHUNK_EXCLUDED ? was : NB_CHUNK_NONE);
 		fresh->data[i] = 0;
+		if (fresh->tier)
+			fresh->tier[i] = 0;
 	}
 	fresh->spare = b;
 }

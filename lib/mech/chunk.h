@@ -44,11 +44,13 @@ struct nb_block {
 	uint16_t nr_chunks;
 	_Atomic uint32_t nr_armed; /* chunks not accessible, about */
 	uint64_t *data;		   /* 8 bytes per chunk for numabald */
+	uint64_t *tier;		   /* 8 more, or NULL: there is one tier */
 	struct nb_block *spare;	 /* others that were here: under the as lock */
 	_Atomic uint8_t state[]; /* enum nb_chunk_state, nr_chunks of them */
 };
 
 int nb_chunk_table_init(void);
+void nb_chunk_table_tiers(void);
 struct nb_block *nb_block_find(uint64_t addr);
 struct nb_block *nb_block_next(uint64_t addr, uint64_t end);
 struct nb_block *nb_block_get(uint64_t addr, unsigned int chunk_shift);

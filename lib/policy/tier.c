@@ -147,16 +147,18 @@ static int level_of(uint32_t ms)
  * @c: the chunk
  * @nid: its node
  * @wall_ns: when that was
+ * @may_move: the program does not mind
  *
  * Context: numabald.
  */
 void nb_tier_used(const struct nb_tier *t, struct nb_tier_chunk *c, int nid,
-		  uint64_t wall_ns)
+		  uint64_t wall_ns, bool may_move)
 {
 	uint32_t at_ms = clock_at(&t->clock, wall_ns) + 1;
 	int level;
 
 	c->nid1 = (uint8_t)(nid + 1);
+	c->stays = !may_move;
 	if (!c->armed_ms)
 		return;
 	level = level_of(at_ms - nb_min(c->armed_ms, at_ms)) * 4;
@@ -227,7 +229,8 @@ int nb_tier_level_hot(const struct nb_tier_chunk *c)
  * @armed: it is armed
  *
  * Context: numabald.
- * Return: its level, perhaps less than it is; -1 if nothing is known.
+ * Return: its level, perhaps less than it is; -1 if nothing is known, or if it
+ * is not to be moved.
  */
 int nb_tier_level_cold(const struct nb_tier *t, const struct nb_tier_chunk *c,
 		       bool armed)
@@ -239,7 +242,7 @@ int nb_tier_level_cold(const struct nb_tier *t, const struct nb_tier_chunk *c,
 	 * Armed once and no more, without a fault that we know of: given back
 	 * for a system call, or the fault was lost.  It is in use.
 	 */
-	if (c->armed_ms && !armed)
+	if (c->stays || (c->armed_ms && !armed))
 		return -1;
 	if (c->armed_ms)
 		level = nb_max(level, level_of(now_ms - c->armed_ms));

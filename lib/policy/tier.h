@@ -21,7 +21,8 @@ struct nb_tier_chunk {
 	uint32_t armed_ms;   /* by the clock below; 0: not armed by numabald */
 	uint8_t level4;	     /* mean level, in quarters */
 	uint8_t nid1;	     /* node where it was last seen + 1; 0: unknown */
-	uint8_t nr_seen : 4; /* uses that the mean is made of, at most */
+	uint8_t nr_seen : 3; /* uses that the mean is made of, at most */
+	uint8_t stays : 1;   /* the program does not want it moved */
 	uint8_t bounces : 4; /* times it was demoted, less those forgotten */
 	uint8_t count;	     /* in slow memory: uses to be shown; else: shown */
 };
@@ -72,7 +73,7 @@ void nb_tier_tick(struct nb_tier *t, uint64_t wall_ns, uint64_t cpu_ns);
 /* tier.c: of a chunk */
 void nb_tier_armed(const struct nb_tier *t, struct nb_tier_chunk *c);
 void nb_tier_used(const struct nb_tier *t, struct nb_tier_chunk *c, int nid,
-		  uint64_t wall_ns);
+		  uint64_t wall_ns, bool may_move);
 void nb_tier_moved(const struct nb_tier *t, struct nb_tier_chunk *c, int nid);
 int nb_tier_level_hot(const struct nb_tier_chunk *c);
 int nb_tier_level_cold(const struct nb_tier *t, const struct nb_tier_chunk *c,

@@ -78,7 +78,8 @@ enum nb_why n_tiering_filter(struct n_proc *p, struct n_sample *sm,
 
 	if (!t)
 		return NB_WHY_NONE;
-	nb_tier_used(&t->tier, c, sm->page_nid, sm->ns);
+	nb_tier_used(&t->tier, c, sm->page_nid, sm->ns,
+		     !sim_region_of(p->b->s, sm->start)->locked);
 	if (q->task_free && q->numa_preferred_nid != NB_NO_NODE)
 		tq.dst_nid = q->numa_preferred_nid;
 	tq.bytes = bytes_of(p, sm->start, sm->nr);

@@ -61,7 +61,7 @@ static struct nb_tier_chunk chunk(int nid, uint64_t ms, int nr)
 	while (nr--) {
 		nb_tier_armed(&tier, &c);
 		pass(ms * MS);
-		nb_tier_used(&tier, &c, nid, now);
+		nb_tier_used(&tier, &c, nid, now, true);
 	}
 	return c;
 }
@@ -117,7 +117,7 @@ static void test_level(void **state)
 	assert_int_equal(nb_tier_level_hot(&c), HOT + 1);
 	assert_int_equal(nb_tier_level_cold(&tier, &c, false), HOT - 1);
 	nb_tier_armed(&tier, &c);
-	nb_tier_used(&tier, &c, 0, now);
+	nb_tier_used(&tier, &c, 0, now, true);
 	assert_int_equal(nb_tier_level_cold(&tier, &c, false), 29 - 1);
 }
 
@@ -136,13 +136,19 @@ static void test_age(void **state)
 	assert_int_equal(nb_tier_level_cold(&tier, &fresh, true), HOT - 4);
 	/* Given back, not by a fault: somebody uses it. */
 	assert_int_equal(nb_tier_level_cold(&tier, &c, false), -1);
+	/* What is not to be moved never makes room. */
+	fresh = chunk(0, 1000, 4);
+	nb_tier_used(&tier, &fresh, 0, now, false);
+	assert_int_equal(nb_tier_level_cold(&tier, &fresh, false), -1);
+	nb_tier_used(&tier, &fresh, 0, now, true);
+	assert_int_equal(nb_tier_level_cold(&tier, &fresh, false), HOT - 1);
 	/* A fault of which nobody knows when it was armed. */
-	fresh.armed_ms = 0;
-	nb_tier_used(&tier, &fresh, 1, now);
+	memset(&fresh, 0, sizeof(fresh));
+	nb_tier_used(&tier, &fresh, 1, now, true);
 	assert_int_equal(nb_tier_level_hot(&fresh), -1);
 	assert_int_equal(fresh.nid1, 2);
 	nb_tier_armed(&tier, &fresh);
-	nb_tier_used(&tier, &fresh, NB_NO_NODE, now);
+	nb_tier_used(&tier, &fresh, NB_NO_NODE, now, true);
 	assert_int_equal(fresh.nid1, 0);
 }
 
@@ -161,23 +167,23 @@ static void test_clock(void **state)
 	nb_tier_tick(&tier, now, cpu);
 	assert_int_equal(nb_tier_level_cold(&tier, &c, true), 13 - 4);
 	/* A use half-way, and one from before the tick before. */
-	nb_tier_used(&tier, &c, 0, now - 50 * S);
+	nb_tier_used(&tier, &c, 0, now - 50 * S, true);
 	assert_in_range(c.level4, 8 * 4, 10 * 4);
 	c.nr_seen = 0;
 	c.armed_ms = 1;
-	nb_tier_used(&tier, &c, 0, 1);
+	nb_tier_used(&tier, &c, 0, 1, true);
 	assert_int_equal(c.level4, HOT * 4);
 	c.nr_seen = 0;
 	/* Many threads: not faster than time. */
 	nb_tier_armed(&tier, &c);
 	now += 7 * MS;
 	nb_tier_tick(&tier, now, cpu + 100 * S);
-	nb_tier_used(&tier, &c, 0, now + S); /* from after the tick */
+	nb_tier_used(&tier, &c, 0, now + S, true); /* from after the tick */
 	assert_int_equal(c.level4, 12 * 4);
 	/* Two ticks at once. */
 	nb_tier_tick(&tier, now, cpu);
 	nb_tier_armed(&tier, &c);
-	nb_tier_used(&tier, &c, 0, now - 1);
+	nb_tier_used(&tier, &c, 0, now - 1, true);
 }
 
 static enum nb_why promote(int from, int to, struct nb_tier_chunk *c)
@@ -283,7 +289,7 @@ static void test_forget(void **state)
 	assert_int_equal(c.bounces, 2);
 	for (int i = 1; i <= 40; i++) {
 		nb_tier_armed(&tier, &c);
-		nb_tier_used(&tier, &c, 0, now);
+		nb_tier_used(&tier, &c, 0, now, true);
 		assert_int_equal(c.bounces, i < 16 ? 2 : i < 32 ? 1 : 0);
 	}
 }
