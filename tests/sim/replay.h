@@ -10,6 +10,7 @@
 #ifndef NB_SIM_REPLAY_H
 #define NB_SIM_REPLAY_H
 
+#include "../../lib/base/hint_fault.h"
 #include "../../lib/base/record.h"
 #include "../../lib/policy/migrate_filter.h"
 #include "../../lib/policy/numa_faults.h"
@@ -52,6 +53,7 @@ struct replay_sample {
 	unsigned int chunk_shift;
 	int cpu_nid, page_nid;
 	bool no_history;
+	bool kept; /* for a latency-critical thread */
 	enum nb_why not_movable;
 	int why; /* as recorded */
 	int dst_nid;

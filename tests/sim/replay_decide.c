@@ -187,6 +187,18 @@ static void say_nids(struct replay_difference *d, int recorded, int replayed)
 	snprintf(d->replayed, sizeof(d->replayed), "node %d", replayed);
 }
 
+/* Not policy's: the handler has kept it. */
+static void count_kept(struct replay *r)
+{
+	for (int c = 0; c < 256; c++) {
+		if (r->why_of[c] != NB_WHY_PAGE_LATENCY)
+			continue;
+		r->recorded[c]++;
+		r->replayed[NB_WHY_PAGE_LATENCY]++;
+		return;
+	}
+}
+
 static void compare_sample(struct replay *r, const struct replay_sample *s)
 {
 	bool same_why = r->why_of[s->why] == (int)s->new_why;
@@ -195,6 +207,8 @@ static void compare_sample(struct replay *r, const struct replay_sample *s)
 	r->nr_samples++;
 	r->recorded[s->why]++;
 	r->replayed[s->new_why]++;
+	if (s->kept)
+		count_kept(r);
 	if (same_why && s->new_dst_nid == s->dst_nid)
 		return;
 	d = differs(r, same_why ? "target" : "reason", s->slot, r->batch_ns);

@@ -238,6 +238,7 @@ static int sample(struct replay *r, const struct nb_record_event *ev)
 		.cpu_nid = (int)V(SAMPLE, cpu_nid),
 		.page_nid = (int)V(SAMPLE, page_nid),
 		.no_history = V(SAMPLE, no_history),
+		.kept = V(SAMPLE, flags) & NB_HF_KEEP,
 		.why = (int)V(SAMPLE, why),
 		.dst_nid = (int)V(SAMPLE, dst_nid),
 		.nr_moved = (uint32_t)V(SAMPLE, nr_moved),

@@ -20,7 +20,7 @@
 static struct replay r;
 static uint8_t file[1 << 18];
 static size_t size;
-static int64_t mbps;
+static int64_t mbps, flags; /* of all samples */
 
 static void put(uint32_t type, const char *text, const int64_t *v, uint32_t nr)
 {
@@ -68,8 +68,8 @@ struct one {
 static void put_sample(const struct one *o)
 {
 	PUT(SAMPLE, "", o->slot, 0x40000000 + o->chunk * (int64_t)CHUNK, 0,
-	    CHUNK, 21, 0, 0, o->cpu_nid, o->page_nid, 0, 0, o->fresh, o->forced,
-	    o->why, o->dst, o->moved, 0, o->why);
+	    CHUNK, 21, 0, 0, o->cpu_nid, o->page_nid, flags, 0, o->fresh,
+	    o->forced, o->why, o->dst, o->moved, 0, o->why);
 }
 
 static void put_batch(const struct one *o, int nr)
@@ -271,6 +271,19 @@ static void the_rate_limit_is_replayed(void **state)
 	assert_same();
 }
 
+/* It is counted beside the decision. */
+static void what_is_kept_for_a_thread(void **state)
+{
+	(void)state;
+	start();
+	flags = NB_HF_KEEP;
+	put_batch(used, 4);
+	flags = 0;
+	assert_same();
+	assert_int_equal(r.recorded[NB_WHY_PAGE_LATENCY], 4);
+	assert_int_equal(r.replayed[NB_WHY_PAGE_LATENCY], 4);
+}
+
 /* A mapping that was there before has left nothing to the next one. */
 static void history_that_was_lost(void **state)
 {
@@ -425,6 +438,7 @@ int main(void)
 		cmocka_unit_test(what_tasks_were_told_is_compared),
 		cmocka_unit_test(what_the_program_or_user_forbids),
 		cmocka_unit_test(the_rate_limit_is_replayed),
+		cmocka_unit_test(what_is_kept_for_a_thread),
 		cmocka_unit_test(history_that_was_lost),
 		cmocka_unit_test(a_slot_with_another_task),
 		cmocka_unit_test(reasons_go_by_name),
