@@ -295,7 +295,6 @@ static long receive_sigwait(struct channel *c, unsigned char *p)
 	(void)c;
 	sigemptyset(set);
 	sigaddset(set, SIGRTMIN + 1);
-	/* Children end meanwhile, which nobody wants to know: no EINTR. */
 	if (sigwaitinfo(set, info) != SIGRTMIN + 1)
 		return -1;
 	return info->si_value.sival_int;
@@ -466,6 +465,12 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	sigaddset(&set, SIGRTMIN + 1);
+	/*
+	 * glibc from 2.41 on blocks all signals in fork(): a child that ends
+	 * before it returns interrupts sigwaitinfo() of another thread, which
+	 * does not block SIGCHLD, though nobody wants to know of it.
+	 */
+	sigaddset(&set, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	for (int i = 0; i < NR_KINDS; i++) {
 		c[i].kind = &kinds[i];
