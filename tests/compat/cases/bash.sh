@@ -46,21 +46,24 @@ sum=0
 for j in "${pids[@]}"; do wait "$j"; sum=$((sum + $?)); done
 echo "jobs $sum"
 sleep 1000 & p=$!
+# Before that the child is the shell, with its traps.
+until read -r name < "/proc/$p/comm" && [ "$name" = sleep ]; do :; done
 kill -STOP "$p"; kill -CONT "$p"; kill "$p"
-wait "$p" 2> /dev/null; echo "killed $?"
+wait -f "$p" 2> /dev/null; echo "killed $?"
 set +m
 
 # coprocess
 coproc C { while read -r l; do echo "${#l}"; done; }
-total=0
+p=$C_PID total=0
 for i in {1..300}; do
-	echo "${big:0:$((i * 3))}" | tr '\n' ' ' >&"${C[1]}"
-	echo >&"${C[1]}"
+	part=${big:0:$((i * 3))}
+	echo "${part//$'\n'/ }" >&"${C[1]}"
 	read -r n <&"${C[0]}"; total=$((total + n))
 done
-exec {fd}>&"${C[1]}-"
-exec {fd}>&-
-echo "coproc $total"
+[ "$total" -gt 0 ] || exit 1
+eval "exec ${C[1]}>&-"
+wait "$p"
+echo "coproc $total $?"
 
 # pipes and many forks
 for i in {1..60}; do echo "$i" | { read -r x; echo $((x * 2)); }; done | cksum
