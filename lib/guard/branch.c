@@ -186,7 +186,7 @@ static void check_near(struct search *se, uint64_t off)
 	uint64_t rel_off = off + 1 + (se->im->text[off] == 0x0f);
 	int32_t rel;
 
-	if (se->im->len - off < 6)
+	if (se->im->len - rel_off < sizeof(rel))
 		return;
 	memcpy(&rel, se->im->text + rel_off, sizeof(rel));
 	check(se, off, rel_off + 4, rel);
