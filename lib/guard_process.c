@@ -23,6 +23,7 @@
 #include "mech/fault_ring.h"
 #include "mech/slot.h"
 #include "nb.h"
+#include "start_room.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -263,6 +264,7 @@ void nb_guard_process_leaving(struct nb_slot *slot, const struct nb_call *call)
 	/* Its alternate stack goes with the slot. */
 	if (nb_syscall6(SYS_sigaltstack, (long)&none, 0, 0, 0, 0, 0))
 		return;
+	nb_start_end((int)(slot - nb_slot_at(0)));
 	nb_affinity_forget((int)(slot - nb_slot_at(0)));
 	nb_slot_give_up(slot);
 }

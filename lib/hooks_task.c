@@ -13,6 +13,7 @@
 #include "mech/sigchain.h"
 #include "nb.h"
 #include "regions.h"
+#include "start_room.h"
 #include "tasks.h"
 
 #include <errno.h>
@@ -75,9 +76,9 @@ void nb_hook_thread_begin(int token)
 	slot = slot_index(nb_slot_self());
 	if (slot < 0 || slot == token)
 		return;
-	/* It got its creator's pin from the kernel: it starts free. */
+	/* It got its creator's pin from the kernel. */
 	nb_affinity_inherit(slot, token);
-	nb_affinity_release(slot, (pid_t)nb_sys_gettid());
+	nb_start_begin(slot, token);
 	nb_task_set_explicit_policy(
 		slot, atomic_load(&nb_task_at(token)->explicit_policy));
 }
@@ -91,8 +92,10 @@ void nb_hook_thread_end(void)
 {
 	struct nb_slot *s = nb_slot_self_existing();
 
-	if (s)
-		atomic_store(&s->gone, 1);
+	if (!s)
+		return;
+	nb_start_end(slot_index(s));
+	atomic_store(&s->gone, 1);
 }
 
 static int slot_of(pid_t tid)

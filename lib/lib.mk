@@ -5,7 +5,7 @@
 LIB_BASE := base/parse.c base/record.c
 
 LIB_POLICY := $(addprefix policy/,scan.c page_history.c numa_faults.c \
-	placement.c migrate_filter.c tier.c tier_plan.c task_claim.c task_place.c rate_limit.c scan_period.c)
+	placement.c migrate_filter.c tier.c tier_plan.c task_claim.c task_place.c task_start.c rate_limit.c scan_period.c)
 
 LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
 	maps.c taskinfo.c arena.c log.c lock.c raw_thread.c)
@@ -24,7 +24,7 @@ LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	guard_stack.c guard_signal.c \
 	guard_handler.c guard_process.c guard_task.c guard_step.c guard_alone.c \
 	guard_report.c tasks.c latency.c regions.c numabald.c sample.c tiering.c place.c arming.c \
-	standdown.c fork.c \
+	start_room.c standdown.c fork.c \
 	record.c record_events.c stats.c stats_json.c hooks.c hooks_task.c api.c
 
 # On the way of every system call: entry.S saves no vector register for these.

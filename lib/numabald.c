@@ -26,6 +26,7 @@
 #include "plat/taskinfo.h"
 #include "record.h"
 #include "regions.h"
+#include "start_room.h"
 #include "tasks.h"
 #include "tiering.h"
 
@@ -275,6 +276,7 @@ static void numabald_pass(uint64_t now)
 	if (now >= nb.next_tasks_ns) {
 		nb_tasks_walk();
 		nb_latency_walk();
+		nb_start_walk(now);
 		traced(); /* when no scan is due, too */
 		nb.next_tasks_ns = now + WALK_NS;
 	}

@@ -16,6 +16,7 @@
 #include "nb.h"
 #include "plat/arena.h"
 #include "record.h"
+#include "start_room.h"
 
 #include <errno.h>
 #include <string.h>
@@ -210,6 +211,7 @@ void nb_tasks_walk(void)
 			continue;
 		nb_record_task_end(t);
 		forget(t);
+		nb_start_end(i);
 		nb_affinity_forget(i);
 		nb_slot_release(i);
 	}
@@ -271,6 +273,7 @@ void nb_tasks_after_fork(void)
 
 	for (int i = 0; tasks && i < used; i++)
 		forget(&tasks[i]);
+	nb_start_after_fork();
 	nr_ended = 0;
 	nb_slots_after_fork();
 }

@@ -41,12 +41,14 @@
 	/* a task */                                                           \
 	X(TASK_PREFERRED, "moved to its preferred node", 1)                    \
 	X(TASK_RELIEF, "released: its node is overloaded", 1)                  \
+	X(TASK_START, "started beside its creator", 1)                         \
 	X(TASK_STAY, "already on its preferred node", 0)                       \
 	X(TASK_NO_PREFERENCE, "no preferred node yet", 0)                      \
 	X(TASK_BOUND, "the program chose its CPUs", 0)                         \
 	X(TASK_NODE_BUSY, "no free capacity on its preferred node", 0)         \
 	X(TASK_NO_CPU, "no allowed CPU on its preferred node", 0)              \
 	X(TASK_HOLD, "released lately: waiting", 0)                            \
+	X(TASK_START_OVER, "started beside its creator, but not seen", 0)      \
 	X(TASK_OFF, "thread migration is switched off", 0)
 
 enum nb_why {

@@ -30,6 +30,9 @@ struct sim_brain {
 	void (*fini)(void *ctx);
 	/* Where a page goes at its first touch from @nid. */
 	int (*alloc_nid)(void *ctx, uint32_t page, int nid);
+	/* Before it starts: on which node; NB_NO_NODE: as the scheduler likes.
+	 */
+	int (*thread_place)(void *ctx, int thread, int creator);
 	void (*thread_start)(void *ctx, int thread);
 	void (*thread_exit)(void *ctx, int thread);
 	void (*thread_moved)(void *ctx, int thread, int from_nid);

@@ -48,6 +48,7 @@ static void *numabal_init(struct sim *s)
 			(struct nb_scan_period_opts){1000, 60000, SCAN_SIZE_MB};
 		p->unsettled = UNSETTLED_PASSES;
 		p->poll_ns = POLL_MAX_NS;
+		p->placed_nid = NB_NO_NODE;
 		nb_scan_period_start(&p->period, &p->period_opts, 0);
 		nb_rate_limit_init(&p->rate, 0, 0);
 	}
@@ -91,6 +92,13 @@ static void start(struct n_proc *p)
 	n_tiering_init(p);
 }
 
+static int thread_place(void *ctx, int thread, int creator)
+{
+	struct n_brain *b = ctx;
+
+	return n_start_place(&b->proc[b->s->thread[thread].proc], creator);
+}
+
 static void thread_start(void *ctx, int thread)
 {
 	struct n_brain *b = ctx;
@@ -107,6 +115,7 @@ static void thread_start(void *ctx, int thread)
 	b->task[thread] = t;
 	b->nr_tasks = thread + 1;
 	start(&b->proc[b->s->thread[thread].proc]);
+	n_start_begin(&b->proc[b->s->thread[thread].proc], thread);
 }
 
 static void thread_exit(void *ctx, int thread)
@@ -115,6 +124,7 @@ static void thread_exit(void *ctx, int thread)
 
 	b->proc[b->s->thread[thread].proc].exited_ns +=
 		b->s->thread[thread].run_ns;
+	n_start_end(&b->proc[b->s->thread[thread].proc], thread);
 	free(b->task[thread]->nf);
 	free(b->task[thread]);
 	b->task[thread] = NULL;
@@ -290,6 +300,7 @@ static void pass(struct n_proc *p)
 	nr = n_fault_drain(p);
 	n_tiering_run(p);
 	n_pay(p, DRAIN_NS * nr, SIM_FAULT);
+	n_start_publish(p);
 	p->poll_ns = nr ? POLL_MIN_NS : nb_min(p->poll_ns * 2, POLL_MAX_NS);
 	maybe_scan(p);
 	p->next_pass_ns = nb_min(p->next_scan_ns, p->b->s->now_ns + p->poll_ns);
@@ -356,6 +367,7 @@ const struct sim_brain sim_brain_numabal = {
 	.doc = "lib/policy as it is, with the default options",
 	.init = numabal_init,
 	.fini = numabal_fini,
+	.thread_place = thread_place,
 	.thread_start = thread_start,
 	.thread_exit = thread_exit,
 	.hint_fault = numabal_fault,

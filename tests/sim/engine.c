@@ -223,15 +223,7 @@ void sim_drop_region(struct sim *s, int region)
 	r->alive = false;
 }
 
-/**
- * sim_add_thread() - a new thread
- * @s: the simulation
- * @proc: whose
- * @nid: where it starts, or NB_NO_NODE: where there is most room
- *
- * Return: its number, which is never used again.
- */
-int sim_add_thread(struct sim *s, int proc, int nid)
+static int add_thread(struct sim *s, int proc, int nid, int creator)
 {
 	struct sim_thread *t;
 	int id = s->nr_threads;
@@ -245,10 +237,39 @@ int sim_add_thread(struct sim *s, int proc, int nid)
 	t->own = sim_cpu_nodes(s, proc);
 	t->allowed = t->own;
 	s->nr_procs = nb_max(s->nr_procs, proc + 1);
+	if (creator >= 0 && s->brain->thread_place)
+		nid = s->brain->thread_place(s->ctx, id, creator);
 	sim_place_thread(s, id, nid);
 	if (s->brain->thread_start)
 		s->brain->thread_start(s->ctx, id);
 	return id;
+}
+
+/**
+ * sim_add_thread() - a new thread
+ * @s: the simulation
+ * @proc: whose
+ * @nid: where it starts, or NB_NO_NODE: where there is most room
+ *
+ * Return: its number, which is never used again.
+ */
+int sim_add_thread(struct sim *s, int proc, int nid)
+{
+	return add_thread(s, proc, nid, -1);
+}
+
+/**
+ * sim_add_child() - a thread creates another one
+ * @s: the simulation
+ * @creator: who
+ *
+ * It starts where the brain says, if it says anything.
+ *
+ * Return: its number, which is never used again.
+ */
+int sim_add_child(struct sim *s, int creator)
+{
+	return add_thread(s, s->thread[creator].proc, NB_NO_NODE, creator);
 }
 
 /**

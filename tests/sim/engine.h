@@ -156,6 +156,7 @@ int sim_add_seg(struct sim *s, int region, uint64_t bytes);
 void sim_touch(struct sim *s, int seg, int nid);
 void sim_drop_region(struct sim *s, int region);
 int sim_add_thread(struct sim *s, int proc, int nid);
+int sim_add_child(struct sim *s, int creator);
 void sim_use(struct sim *s, int thread, const struct sim_use *use);
 void sim_use_nothing(struct sim *s, int thread);
 void sim_exit_thread(struct sim *s, int thread);

@@ -13,6 +13,7 @@
 #include "../../lib/policy/scan.h"
 #include "../../lib/policy/scan_period.h"
 #include "../../lib/policy/task_place.h"
+#include "../../lib/policy/task_start.h"
 #include "../../lib/policy/tier.h"
 #include "engine.h"
 
@@ -30,6 +31,9 @@ struct n_task {
 	uint32_t hold, moves;
 	uint64_t run_ns, wait_ns, round_ns;
 	uint64_t d_run_ns, d_wait_ns, d_ns;
+	int16_t start_nid;   /* ... where it started beside its creator */
+	uint32_t start_secs; /* ... and for how long; 0: settled */
+	uint32_t start_epoch;
 	struct nb_numa_faults *nf;
 	struct sim_fault ring[N_RING_SIZE];
 	uint64_t ring_ns[N_RING_SIZE];
@@ -59,6 +63,11 @@ struct n_proc {
 	double busy_before[NB_MAX_CPUS]; /* /proc/stat at the last round */
 	uint64_t busy_ns;		 /* and when that was */
 	double late_ns;			 /* numabald is behind by so much */
+	struct nb_task_start start;
+	uint64_t next_walk_ns, start_ns; /* when .start is made and was */
+	uint32_t start_epoch;
+	double start_busy[NB_MAX_CPUS]; /* /proc/stat then */
+	int placed_nid;			/* of the thread that is created */
 };
 
 /* lib/tiering.c */
@@ -129,5 +138,11 @@ void n_tiering_run(struct n_proc *p);
 
 /* numabal_place.c */
 void n_place_round(struct n_proc *p);
+
+/* numabal_start.c */
+void n_start_publish(struct n_proc *p);
+int n_start_place(struct n_proc *p, int creator);
+void n_start_begin(struct n_proc *p, int thread);
+void n_start_end(struct n_proc *p, int thread);
 
 #endif /* NB_SIM_NUMABAL_H */

@@ -265,8 +265,10 @@ struct churn {
 static void churn_start(struct sim *s, int i)
 {
 	struct churn *c = s->scenario;
+	int nr = s->m.nr_cpus, creator = c->thread[(i + 1) % nr];
 
-	c->thread[i] = sim_add_thread(s, 0, NB_NO_NODE);
+	c->thread[i] = s->nr_threads < nr ? sim_add_thread(s, 0, NB_NO_NODE)
+					  : sim_add_child(s, creator);
 	c->seg[i] = buffer(s, 0, SLICE / 2, 0);
 	use(s, c->thread[i], c->seg[i], 0.8, 50);
 	use(s, c->thread[i], c->pool, 0.2, 10);
@@ -296,6 +298,65 @@ static void churn_step(struct sim *s)
 		sim_exit_thread(s, c->thread[i]);
 		sim_drop_region(s, s->seg[c->seg[i]].region);
 		churn_start(s, i);
+		s->patterns_changed = true;
+	}
+}
+
+struct helpers {
+	int leader[NB_MAX_NODES], thread[NB_MAX_CPUS], seg[NB_MAX_CPUS];
+	int pool[NB_MAX_NODES];
+	int nr_leaders, per_leader;
+};
+
+/* It works on what its leader has, and on memory that it gets itself. */
+static void helper_start(struct sim *s, int i)
+{
+	struct helpers *h = s->scenario;
+	int leader = i / h->per_leader, t;
+
+	t = sim_add_child(s, h->leader[leader]);
+	h->thread[i] = t;
+	h->seg[i] = buffer(s, 0, SLICE / 4, sim_nid(s, t));
+	use(s, t, h->seg[i], 0.5, 50);
+	use(s, t, h->pool[leader], 0.5, 10);
+}
+
+/* One thread on each node, with helpers that live for 2 s. */
+static void helpers(struct sim *s)
+{
+	struct helpers *h = calloc(1, sizeof(*h));
+
+	assert(h);
+	s->scenario = h;
+	h->per_leader = nb_max(s->m.nr_cpus / s->m.nr_nodes / 2 - 1, 1);
+	for (int n = 0; n < s->m.nr_nodes; n++) {
+		int i = h->nr_leaders;
+
+		if (!s->m.node_cpus[n])
+			continue;
+		h->nr_leaders++;
+		h->leader[i] = sim_add_thread(s, 0, n);
+		h->pool[i] = buffer(s, 0, SLICE, n);
+		use(s, h->leader[i], h->pool[i], 1, 50);
+	}
+	for (int i = 0; i < h->nr_leaders * h->per_leader; i++)
+		helper_start(s, i);
+}
+
+static void helpers_step(struct sim *s)
+{
+	struct helpers *h = s->scenario;
+	int nr = h->nr_leaders * h->per_leader, period = 2 * SIM_TICKS_PER_SEC;
+
+	for (int i = 0; i < nr; i++) {
+		/* All of a leader's end and begin together. */
+		int at = i / h->per_leader * period / h->nr_leaders;
+
+		if ((s->tick + (uint64_t)at) % (uint64_t)period || !s->tick)
+			continue;
+		sim_exit_thread(s, h->thread[i]);
+		sim_drop_region(s, s->seg[h->seg[i]].region);
+		helper_start(s, i);
 		s->patterns_changed = true;
 	}
 }
@@ -393,6 +454,8 @@ const struct sim_scenario sim_scenarios[] = {
 	 stream_step},
 	{"churn", "threads live 4 s, memory from main", true, 60, churn,
 	 churn_step},
+	{"helpers", "threads live 2 s, made by one on each node", true, 60,
+	 helpers, helpers_step},
 };
 
 const unsigned int sim_nr_scenarios = nb_array_size(sim_scenarios);

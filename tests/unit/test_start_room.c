@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lib/start_room.c: new threads take idle CPUs beside their creator, and give
+ * them back.  All of them are this one, in another slot.
+ */
+#include "../../lib/mech/affinity.h"
+#include "../../lib/nb.h"
+#include "../../lib/start_room.h"
+#include "../../lib/tasks.h"
+#include "fake_sys.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NOBODY 10000000 /* no thread has such an id */
+#define CREATOR 1
+#define NODE 2 /* where it belongs */
+#define CPUS 4 /* of a node */
+
+static pid_t self;
+
+static int slot(int who)
+{
+	return nb_slot_note_found(NOBODY + who);
+}
+
+/* All nodes have so many idle CPUs. */
+static void publish(uint32_t nr, uint64_t ago_ns)
+{
+	uint64_t idle[NB_MAX_NODES] = {0};
+
+	for (int n = 0; n < 4; n++)
+		idle[n] = nr * 1000;
+	nb_start_publish(idle, nb_clock_ns() - ago_ns);
+}
+
+/* Nobody's mask is narrower than all CPUs. */
+static void all_free(void)
+{
+	fake.tid[0] = (struct fake_tid){self, nb.topo.cpus_allowed};
+	fake.tid[1] = (struct fake_tid){NOBODY + CREATOR, nb.topo.cpus_allowed};
+}
+
+static int setup(void **state)
+{
+	struct nb_task *t;
+
+	(void)state;
+	self = (pid_t)nb_sys_gettid();
+	fake_reset();
+	fake_topology(&nb.topo, 4, CPUS);
+	nb.sys = &fake_sys;
+	nb_config_defaults(&nb.cfg);
+	nb.cfg.nodes = nb.topo.mems_allowed;
+	nb.tasks_off = false;
+	memset(nb.why_count, 0, sizeof(nb.why_count));
+	all_free();
+	if (nb_tasks_init() || nb_affinity_init(nb.sys, &nb.topo))
+		return -1;
+	nb_tasks_after_fork();
+	nb_affinity_reinit();
+	for (int i = 0; i < 40; i++)
+		nb_affinity_forget(i);
+	publish(0, 0); /* nothing is left of the test before */
+	publish(CPUS, 0);
+	if (nb_affinity_learn(slot(CREATOR), NOBODY + CREATOR))
+		return -1;
+	t = nb_task_at(slot(CREATOR));
+	atomic_store(&t->pub_tid, NOBODY + CREATOR);
+	atomic_store(&t->pub_preferred_nid, NODE);
+	return 0;
+}
+
+/* The node that a new thread is on; NB_NO_NODE: wherever the kernel likes. */
+static int begin(int who)
+{
+	int s = slot(who), nid;
+
+	all_free();
+	nb_affinity_inherit(s, slot(CREATOR));
+	nb_start_begin(s, slot(CREATOR));
+	nid = nb_affinity_pinned_nid(s);
+	assert_true(nb_cpus_equal(&fake.tid[0].mask,
+				  nid == NB_NO_NODE ? &nb.topo.cpus_allowed
+						    : &nb.topo.node_cpus[nid]));
+	return nid;
+}
+
+static void test_beside(void **state)
+{
+	struct nb_cpumask seen;
+
+	(void)state;
+	assert_int_equal(begin(10), NODE);
+	/* The program does not see it. */
+	assert_true(nb_affinity_get_wish(slot(10), &seen));
+	assert_true(nb_cpus_equal(&seen, &nb.topo.cpus_allowed));
+	assert_int_equal(atomic_load(&nb.why_count[NB_WHY_TASK_START]), 1);
+}
+
+static void test_each_cpu_once(void **state)
+{
+	int nr[4] = {0};
+
+	(void)state;
+	for (int i = 0; i < 4 * CPUS; i++) {
+		int nid = begin(10 + i);
+
+		assert_in_range(nid, 0, 3);
+		nr[nid]++;
+		if (i < CPUS)
+			assert_int_equal(nid, NODE);
+	}
+	for (int n = 0; n < 4; n++)
+		assert_int_equal(nr[n], CPUS);
+	assert_int_equal(begin(30), NB_NO_NODE);
+	/* One that ends gives its CPU to the next, once. */
+	nb_start_end(slot(10));
+	nb_start_end(slot(10));
+	assert_int_equal(begin(31), NODE);
+	assert_int_equal(begin(32), NB_NO_NODE);
+	/* Those of a moment ago do not count as idle CPUs. */
+	publish(CPUS, 0);
+	assert_int_equal(begin(33), NB_NO_NODE);
+	publish(CPUS, 0);
+	assert_int_equal(begin(34), NODE);
+	/* The end of an older one is in the numbers by now. */
+	nb_start_end(slot(11));
+	for (int i = 1; i < CPUS; i++)
+		assert_int_equal(begin(34 + i), NODE);
+	assert_int_not_equal(begin(39), NODE);
+}
+
+static void test_left_alone(void **state)
+{
+	struct nb_task *t = nb_task_at(slot(CREATOR));
+
+	(void)state;
+	publish(CPUS, 5 * NB_NSEC_PER_SEC);
+	assert_int_equal(begin(10), NB_NO_NODE); /* how is it now? */
+	publish(CPUS, 0);
+	nb.cfg.move_tasks = 0;
+	assert_int_equal(begin(11), NB_NO_NODE);
+	nb.cfg.move_tasks = 1;
+	nb.tasks_off = true;
+	assert_int_equal(begin(12), NB_NO_NODE);
+	nb.tasks_off = false;
+	atomic_store(&t->pub_tid, 5); /* another had the slot */
+	assert_int_equal(begin(13), NB_NO_NODE);
+	atomic_store(&t->pub_tid, NOBODY + CREATOR);
+	atomic_store(&t->pub_preferred_nid, NB_NO_NODE);
+	assert_int_equal(begin(14), NB_NO_NODE);
+	atomic_store(&t->pub_preferred_nid, NODE);
+	fake_fail(FAKE_SETAFFINITY, 1, 1);
+	assert_int_equal(begin(15), NB_NO_NODE);
+	fake_fail_end();
+	/* None of them took a CPU. */
+	for (int i = 0; i < CPUS; i++)
+		assert_int_equal(begin(16 + i), NODE);
+}
+
+static void test_bound(void **state)
+{
+	struct nb_cpumask one = nb.topo.node_cpus[1];
+	int s = slot(10);
+
+	(void)state;
+	assert_int_equal(
+		nb_affinity_set_wish(slot(CREATOR), NOBODY + CREATOR, &one), 0);
+	fake.tid[0].mask = one;
+	nb_affinity_inherit(s, slot(CREATOR));
+	nb_start_begin(s, slot(CREATOR));
+	assert_int_equal(nb_affinity_pinned_nid(s), NB_NO_NODE);
+	assert_true(nb_cpus_equal(&fake.tid[0].mask, &one));
+	assert_int_equal(atomic_load(&nb.why_count[NB_WHY_TASK_BOUND]), 1);
+	/* A mask of its own (pthread_attr_setaffinity_np) is as good. */
+	assert_int_equal(nb_affinity_set_wish(slot(CREATOR), NOBODY + CREATOR,
+					      &nb.topo.cpus_allowed),
+			 0);
+	s = slot(11);
+	fake.tid[0].mask = one;
+	nb_affinity_inherit(s, slot(CREATOR));
+	nb_start_begin(s, slot(CREATOR));
+	assert_true(nb_cpus_equal(&fake.tid[0].mask, &one));
+	assert_true(nb_affinity_bound(s));
+}
+
+static void walk(int secs)
+{
+	for (int i = 0; i < secs; i++)
+		nb_start_walk(nb_clock_ns());
+}
+
+static void test_not_seen(void **state)
+{
+	struct nb_numa_faults *nf;
+	int s;
+
+	(void)state;
+	assert_non_null(nb_slot_self());
+	s = (int)(nb_slot_self() - nb_slot_at(0));
+	nb_affinity_inherit(s, slot(CREATOR));
+	nb_start_begin(s, slot(CREATOR));
+	nb_task_sync(s);
+	assert_int_equal(nb_affinity_pinned_nid(s), NODE);
+	walk(8);
+	assert_int_equal(nb_affinity_pinned_nid(s), NODE);
+	walk(1);
+	assert_int_equal(nb_affinity_pinned_nid(s), NB_NO_NODE);
+	assert_int_equal(atomic_load(&nb.why_count[NB_WHY_TASK_START_OVER]), 1);
+	/* Pinned since, for other reasons: that holds. */
+	assert_int_equal(nb_affinity_pin(s, self, NODE), 0);
+	walk(20);
+	assert_int_equal(nb_affinity_pinned_nid(s), NODE);
+	/* One with faults is placement's. */
+	nb_start_end(s);
+	nb_affinity_release(s, self);
+	nb_slot_release(s);
+	nb_slot_guess = NULL;
+	assert_non_null(nb_slot_self());
+	s = (int)(nb_slot_self() - nb_slot_at(0));
+	publish(CPUS, 0);
+	publish(CPUS, 0);
+	nb_affinity_inherit(s, slot(CREATOR));
+	nb_start_begin(s, slot(CREATOR));
+	nf = nb_task_faults(nb_task_sync(s));
+	nf->total = 1;
+	walk(20);
+	assert_int_equal(nb_affinity_pinned_nid(s), NODE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_beside, setup),
+		cmocka_unit_test_setup(test_each_cpu_once, setup),
+		cmocka_unit_test_setup(test_left_alone, setup),
+		cmocka_unit_test_setup(test_bound, setup),
+		cmocka_unit_test_setup(test_not_seen, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
