@@ -465,10 +465,9 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	sigaddset(&set, SIGRTMIN + 1);
-	/*
-	 * glibc from 2.41 on blocks all signals in fork(): a child that ends
-	 * before it returns interrupts sigwaitinfo() of another thread, which
-	 * does not block SIGCHLD, though nobody wants to know of it.
+	/* glibc from 2.41 on blocks all signals in fork(): a child that ends
+	 * before it returns would interrupt sigwaitinfo() of another thread,
+	 * though nobody wants to know of it.
 	 */
 	sigaddset(&set, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
