@@ -138,44 +138,46 @@ static bool own_stays_open(struct shared *sh)
 	return true;
 }
 
+static struct shared *shared; /* for the main thread only */
+
 static bool own(void)
 {
-	struct shared sh;
+	struct shared *sh = shared;
 	pthread_t t;
 
-	CHECK(begin(&sh, &t));
-	let(&sh, MAP_OWN);
+	CHECK(begin(sh, &t));
+	let(sh, MAP_OWN);
 	for (int i = 0; i < ROUNDS; i++) {
-		CHECK(armed_anew(&sh));
-		CHECK(own_stays_open(&sh));
-		let(&sh, USE_OWN);
+		CHECK(armed_anew(sh));
+		CHECK(own_stays_open(sh));
+		let(sh, USE_OWN);
 	}
-	CHECK(end(&sh, t));
+	CHECK(end(sh, t));
 	/* Nobody needs it to be open any more. */
-	use(sh.own[1], OWN_BYTES);
-	CHECK(wait_armed(sh.own[1]));
-	CHECK(wait_armed(sh.own[NR_OWN - 1] + OWN_BYTES - PAGE));
+	use(sh->own[1], OWN_BYTES);
+	CHECK(wait_armed(sh->own[1]));
+	CHECK(wait_armed(sh->own[NR_OWN - 1] + OWN_BYTES - PAGE));
 	return true;
 }
 
 static bool heap(void)
 {
-	struct shared sh;
+	struct shared *sh = shared;
 	pthread_t t;
 
-	CHECK(begin(&sh, &t));
+	CHECK(begin(sh, &t));
 	for (size_t at = 0; at < HEAP_BYTES; at += STEP)
-		CHECK(wait_armed(sh.heap + at));
-	let(&sh, USE_HEAP);
+		CHECK(wait_armed(sh->heap + at));
+	let(sh, USE_HEAP);
 	for (int i = 0; i < ROUNDS; i++) {
-		CHECK(armed_anew(&sh));
+		CHECK(armed_anew(sh));
 		for (size_t at = 0; at < HEAP_BYTES; at += STEP)
-			CHECK(!is_armed(sh.heap + at));
-		let(&sh, USE_HEAP);
+			CHECK(!is_armed(sh->heap + at));
+		let(sh, USE_HEAP);
 	}
-	let(&sh, BE_PLAIN);
-	CHECK(wait_armed(sh.heap + HEAP_BYTES / 2));
-	return end(&sh, t);
+	let(sh, BE_PLAIN);
+	CHECK(wait_armed(sh->heap + HEAP_BYTES / 2));
+	return end(sh, t);
 }
 
 static const struct armed_case cases[] = {
@@ -186,5 +188,8 @@ static const struct armed_case cases[] = {
 
 int main(int argc, char **argv)
 {
+	struct shared of_both; /* until the program ends */
+
+	shared = &of_both;
 	return run_cases(cases, argc, argv);
 }
