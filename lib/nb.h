@@ -91,6 +91,7 @@ struct numabal {
 	uint64_t scan_cpu_ns;	/* (D) process CPU at the last scan */
 	uint32_t unsettled;	/* (D) passes with a higher ceiling */
 	uint64_t placing_ns;	/* (D) spent on placing memory once */
+	int64_t free_ns;	/* (D) may be spent as well; < 0: a debt */
 	uint64_t base_cost_ns;	/* (D) cost and process CPU ... */
 	uint64_t base_cpu_ns;	/* (D) ... that the ceiling leaves out */
 	uint64_t poll_ns;	/* (D) between two looks at the rings */

@@ -106,28 +106,45 @@ uint64_t nb_cost_ns(void)
 	return atomic_load(&nb.daemon_ns) + atomic_load(&nb.fault_ns);
 }
 
+static uint32_t ceiling_pct(void)
+{
+	return nb.cfg.max_overhead_pct * (nb.unsettled ? UNSETTLED_FACTOR : 1);
+}
+
+/* Cost that has to be earned by the share of the process's CPU time. */
+static int64_t cost_to_earn(void)
+{
+	return (int64_t)(nb_cost_ns() - nb.base_cost_ns - nb.placing_ns) -
+	       nb.free_ns;
+}
+
 /*
  * Does the ceiling allow another scan?  What it leaves out is one migration of
  * all memory: that is done once, and is what the user came for.
  */
 static bool within_budget(uint64_t cpu)
 {
-	uint64_t cost = nb_cost_ns() - nb.base_cost_ns;
-	uint64_t free_ns = COST_BURST_NS + nb.placing_ns;
-	uint32_t pct = nb.cfg.max_overhead_pct;
+	int64_t cost = cost_to_earn();
+	uint32_t pct = ceiling_pct();
 
-	if (nb.unsettled)
-		pct *= UNSETTLED_FACTOR;
-	if (pct >= 100 || cost <= free_ns)
+	if (pct >= 100 || cost <= 0)
 		return true;
-	return !nb_scan_budget_delay(cost - free_ns, cpu - nb.base_cpu_ns, pct);
+	return !nb_scan_budget_delay((uint64_t)cost, cpu - nb.base_cpu_ns, pct);
 }
 
-/* The debts of one state are not carried into the other. */
-static void forget_costs(void)
+/*
+ * Before the ceiling changes: what is left is carried over, a burst at most,
+ * and so is a debt.  Who changes often has no more to spend than who does not.
+ */
+static void carry_costs(void)
 {
+	uint64_t cpu = nb_process_cpu_ns();
+	int64_t left = (int64_t)((cpu - nb.base_cpu_ns) / 100 * ceiling_pct());
+
+	left -= cost_to_earn();
+	nb.free_ns = nb_min(left, (int64_t)COST_BURST_NS);
 	nb.base_cost_ns = nb_cost_ns();
-	nb.base_cpu_ns = nb_process_cpu_ns();
+	nb.base_cpu_ns = cpu;
 	nb.placing_ns = 0;
 }
 
@@ -135,17 +152,18 @@ static void forget_costs(void)
 static void note_settling(uint32_t local_before)
 {
 	uint32_t local = atomic_load(&nb.local_permille);
-	bool was = nb.unsettled;
+	uint32_t passes = nb.unsettled;
 
 	if (local + 200 < local_before)
-		nb.unsettled = UNSETTLED_PASSES; /* others use it now */
+		passes = UNSETTLED_PASSES; /* others use it now */
 	else if (local < 900 && local > local_before + 50)
-		nb.unsettled = nb_max(nb.unsettled, 2U);
-	else if (nb.unsettled)
-		nb.unsettled--;
-	nb.period.quick = nb.unsettled;
-	if (was != !!nb.unsettled)
-		forget_costs();
+		passes = nb_max(passes, 2U);
+	else if (passes)
+		passes--;
+	if (!passes != !nb.unsettled)
+		carry_costs();
+	nb.unsettled = passes;
+	nb.period.quick = passes;
 }
 
 /* A window is a sample of all memory: need the pass be waited for? */
@@ -156,7 +174,7 @@ static void note_phase_change(void)
 	if (!nb_scan_phase_changed(&nb.window, &nb.pass, local))
 		return;
 	if (!nb.unsettled)
-		forget_costs();
+		carry_costs();
 	nb.unsettled = UNSETTLED_PASSES;
 	nb_scan_period_start(&nb.period, &nb.period_opts, nb.rss_bytes);
 }
@@ -351,6 +369,9 @@ static void *numabald(void *arg)
 	nb.next_tasks_ns = now;
 	nb.poll_ns = POLL_MAX_NS;
 	nb.unsettled = UNSETTLED_PASSES;
+	nb.free_ns = COST_BURST_NS;
+	/* An earlier one's time is not counted any more. */
+	nb.base_cost_ns = atomic_load(&nb.fault_ns);
 	nb_rate_limit_init(&nb.rate, nb.cfg.migrate_rate_mbps * NB_MIB, now);
 	nb_record_start(now, own_fds);
 	while (!atomic_load(&nb.stop) && !alone()) {

@@ -47,6 +47,7 @@ static void *numabal_init(struct sim *s)
 		p->period_opts =
 			(struct nb_scan_period_opts){1000, 60000, SCAN_SIZE_MB};
 		p->unsettled = UNSETTLED_PASSES;
+		p->free_ns = COST_BURST_NS;
 		p->poll_ns = POLL_MAX_NS;
 		p->placed_nid = NB_NO_NODE;
 		nb_scan_period_start(&p->period, &p->period_opts, 0);
@@ -188,24 +189,38 @@ static uint64_t rss_bytes(const struct n_proc *p)
 	return pages * N_PAGE_BYTES;
 }
 
+static uint32_t ceiling_pct(const struct n_proc *p)
+{
+	return MAX_OVERHEAD_PCT * (p->unsettled ? UNSETTLED_FACTOR : 1);
+}
+
+static int64_t cost_to_earn(const struct n_proc *p)
+{
+	return (int64_t)(cost_ns(p) - p->base_cost_ns - p->placing_ns) -
+	       p->free_ns;
+}
+
 /* lib/numabald.c, within_budget() */
 static bool within_budget(const struct n_proc *p, uint64_t cpu)
 {
-	uint64_t cost = cost_ns(p) - p->base_cost_ns;
-	uint64_t free_ns = COST_BURST_NS + p->placing_ns;
-	uint32_t pct = MAX_OVERHEAD_PCT;
+	int64_t cost = cost_to_earn(p);
 
-	if (p->unsettled)
-		pct *= UNSETTLED_FACTOR;
-	if (cost <= free_ns)
+	if (cost <= 0)
 		return true;
-	return !nb_scan_budget_delay(cost - free_ns, cpu - p->base_cpu_ns, pct);
+	return !nb_scan_budget_delay((uint64_t)cost, cpu - p->base_cpu_ns,
+				     ceiling_pct(p));
 }
 
-static void forget_costs(struct n_proc *p)
+/* lib/numabald.c, carry_costs() */
+static void carry_costs(struct n_proc *p)
 {
+	uint64_t cpu = process_cpu_ns(p);
+	int64_t left = (int64_t)((cpu - p->base_cpu_ns) / 100 * ceiling_pct(p));
+
+	left -= cost_to_earn(p);
+	p->free_ns = nb_min(left, (int64_t)COST_BURST_NS);
 	p->base_cost_ns = cost_ns(p);
-	p->base_cpu_ns = process_cpu_ns(p);
+	p->base_cpu_ns = cpu;
 	p->placing_ns = 0;
 }
 
@@ -213,17 +228,18 @@ static void forget_costs(struct n_proc *p)
 static void note_settling(struct n_proc *p, uint32_t local_before)
 {
 	uint32_t local = p->local_permille;
-	bool was = p->unsettled;
+	uint32_t passes = p->unsettled;
 
 	if (local + 200 < local_before)
-		p->unsettled = UNSETTLED_PASSES;
+		passes = UNSETTLED_PASSES;
 	else if (local < 900 && local > local_before + 50)
-		p->unsettled = nb_max(p->unsettled, 2U);
-	else if (p->unsettled)
-		p->unsettled--;
-	p->period.quick = p->unsettled;
-	if (was != !!p->unsettled)
-		forget_costs(p);
+		passes = nb_max(passes, 2U);
+	else if (passes)
+		passes--;
+	if (!passes != !p->unsettled)
+		carry_costs(p);
+	p->unsettled = passes;
+	p->period.quick = passes;
 }
 
 /* lib/numabald.c, note_phase_change() */
@@ -232,7 +248,7 @@ static void note_phase_change(struct n_proc *p)
 	if (!nb_scan_phase_changed(&p->window, &p->pass, p->local_permille))
 		return;
 	if (!p->unsettled)
-		forget_costs(p);
+		carry_costs(p);
 	p->unsettled = UNSETTLED_PASSES;
 	nb_scan_period_start(&p->period, &p->period_opts, p->rss_bytes);
 }

@@ -57,6 +57,7 @@ struct n_proc {
 	uint64_t scan_cpu_ns, exited_ns;
 	uint64_t daemon_ns, fault_ns, placing_ns;
 	uint64_t base_cost_ns, base_cpu_ns;
+	int64_t free_ns;
 	uint64_t rss_bytes, nr_moved, nr_dropped;
 	uint32_t unsettled, local_permille, nr_rounds;
 	struct n_tiering *tiering;	 /* NULL: there is one tier */
