@@ -65,6 +65,8 @@ $(AUDIT): $(O)/%: $(OBJ)/%.o $(LIB_A)
 # What the tests are told: BUILD and the folder of its products.
 run = @NB_BUILD=$(BUILD) NB_OUT='$(CURDIR)/$(O)' tests/run.sh
 
+SEEDS ?= 5000
+.PHONY: check-property
 .PHONY: check check-unit check-sim sim check-integration check-examples check-abi
 .PHONY: check-audit check-numa check-compat compat-deps lint format
 check: all ## unit, sim, integration, examples and abi tests on this machine
@@ -76,6 +78,8 @@ check-sim: $(SIM)
 	$(run) $(SIM)
 sim: $(NUMABAL_SIM) ## rivals on simulated machines: SIM_ARGS="-s numa01 -v"
 	@$(NUMABAL_SIM) $(if $(SIM_ARGS),$(SIM_ARGS),-j2)
+check-property: $(O)/tests/sim/test_property ## policy on SEEDS=5000 machines by chance
+	@$< -n $(SEEDS) -T 60 -j2 $(PROPERTY_ARGS)
 check-integration: all
 	$(run) $(INTEG) $(call scripts,tests/integration)
 check-examples: $(EXAMPLES)

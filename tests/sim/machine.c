@@ -145,6 +145,9 @@ static int via(const struct sim_machine *m, int a, int b)
 
 		if (c == a || c == b || sum > best_sum)
 			continue;
+		/* Each step comes nearer: a way has an end. */
+		if (m->distance[c][b] >= m->distance[a][b])
+			continue;
 		if (best >= 0 && m->distance[a][c] >= m->distance[a][best])
 			continue;
 		best = c;
@@ -152,8 +155,14 @@ static int via(const struct sim_machine *m, int a, int b)
 	return best;
 }
 
-/* A way is direct unless it is no longer than one through a third node. */
-static void find_links(struct sim_machine *m, uint32_t mbps)
+/**
+ * sim_machine_link() - links between nodes whose distances are known
+ * @m: the machine
+ * @mbps: the bandwidth of each
+ *
+ * A way is direct unless it is no longer than one through a third node.
+ */
+void sim_machine_link(struct sim_machine *m, uint32_t mbps)
 {
 	for (int a = 0; a < m->nr_nodes; a++) {
 		for (int b = 0; b < m->nr_nodes; b++) {
@@ -181,6 +190,27 @@ static void add_cpus(struct sim_machine *m, int nid, int nr)
 }
 
 /**
+ * sim_machine_add_node() - a further node
+ * @m: the machine: all zero, but for its name and cpus_per_llc, at first
+ * @cpus: how many CPUs it has
+ * @mem_4k: its memory, in pages
+ * @mbps: the bandwidth of that
+ *
+ * Return: its number.  Its distances are the caller's business.
+ */
+int sim_machine_add_node(struct sim_machine *m, int cpus, uint64_t mem_4k,
+			 uint32_t mbps)
+{
+	int nid = m->nr_nodes++;
+
+	assert(nid < NB_MAX_NODES);
+	add_cpus(m, nid, cpus);
+	m->mem_4k[nid] = mem_4k;
+	m->mem_mbps[nid] = mbps;
+	return nid;
+}
+
+/**
  * sim_machine_make() - a machine from its description
  * @m: out: the machine
  * @sp: the description
@@ -193,9 +223,8 @@ void sim_machine_make(struct sim_machine *m, const struct sim_machine_spec *sp)
 	memset(m, 0, sizeof(*m));
 	m->name = sp->name;
 	m->doc = sp->doc;
-	m->nr_nodes = sp->nr_nodes;
 	m->cpus_per_llc = sp->cpus_per_llc;
-	for (int n = 0; n < m->nr_nodes; n++) {
+	for (int n = 0; n < sp->nr_nodes; n++) {
 		int i = nb_min(n, 15);
 
 		/* A 0 repeats, but for CPUs after memory was given. */
@@ -203,13 +232,11 @@ void sim_machine_make(struct sim_machine *m, const struct sim_machine_spec *sp)
 			cpus = sp->cpus[i];
 		gib_4 = sp->gib_4[i] ? sp->gib_4[i] : gib_4;
 		mbps = sp->mbps[i] ? sp->mbps[i] : mbps;
-		add_cpus(m, n, cpus);
-		m->mem_4k[n] = gib_4 * 65536ULL;
-		m->mem_mbps[n] = mbps;
-		for (int b = 0; b < m->nr_nodes; b++)
+		sim_machine_add_node(m, cpus, gib_4 * 65536ULL, mbps);
+		for (int b = 0; b < sp->nr_nodes; b++)
 			m->distance[n][b] = (uint8_t)sp->distance(n, b);
 	}
-	find_links(m, sp->link_mbps);
+	sim_machine_link(m, sp->link_mbps);
 }
 
 /* As Linux does: see init_numa_topology_type(). */

@@ -42,6 +42,9 @@ struct sim_machine_spec {
 extern const struct sim_machine_spec sim_machines[];
 extern const unsigned int sim_nr_machines;
 
+int sim_machine_add_node(struct sim_machine *m, int cpus, uint64_t mem_4k,
+			 uint32_t mbps);
+void sim_machine_link(struct sim_machine *m, uint32_t mbps);
 void sim_machine_make(struct sim_machine *m, const struct sim_machine_spec *sp);
 const struct sim_machine_spec *sim_machine_find(const char *name);
 void sim_machine_topology(const struct sim_machine *m, struct nb_topology *t);

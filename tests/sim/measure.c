@@ -73,6 +73,15 @@ static uint64_t pages_4k(const struct sim *s)
 	return nr;
 }
 
+static int nr_alive(const struct sim *s)
+{
+	int nr = 0;
+
+	for (int i = 0; i < s->nr_threads; i++)
+		nr += s->thread[i].alive;
+	return nr;
+}
+
 static struct sim_result result_of(const struct sim *s)
 {
 	uint32_t nr = (uint32_t)(s->tick / SIM_WINDOW_TICKS);
@@ -104,6 +113,9 @@ static struct sim_result result_of(const struct sim *s)
 	else
 		at = from + (nr - from) / 2;
 	last = sum_of(s, at, nr);
+	if (nr > at && nr_alive(s))
+		r.moves_per_thread = (double)last.task_moves / nr_alive(s) *
+				     60 * per_sec / (nr - at);
 	if (nr > at && r.nr_pages_4k)
 		r.moves_per_page = (double)last.moved / (double)r.nr_pages_4k *
 				   60 * per_sec / (nr - at);

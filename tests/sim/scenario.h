@@ -28,9 +28,10 @@ struct sim_result {
 	double access;	 /* distance / 10 x crowding, without other costs */
 	double local;	 /* share of accesses */
 	double end_local;
-	double overhead;       /* share of wanted time spent on balancing */
-	double converged_s;    /* since the last change; -1: did not */
-	double moves_per_page; /* a minute, after that */
+	double overhead;	 /* share of wanted time spent on balancing */
+	double converged_s;	 /* since the last change; -1: did not */
+	double moves_per_page;	 /* a minute, after that */
+	double moves_per_thread; /* likewise, by the brain */
 	uint64_t moved_mb, failed_mb;
 	uint64_t moves;	   /* of threads by the brain */
 	uint64_t balanced; /* ... by the scheduler */
