@@ -38,6 +38,8 @@ struct sim_brain {
 	void (*thread_moved)(void *ctx, int thread, int from_nid);
 	void (*hint_fault)(void *ctx, const struct sim_fault *f);
 	void (*tick)(void *ctx);
+	/* How often each reason was given, by enum nb_why. */
+	const uint64_t *(*why_count)(void *ctx);
 	/* The patterns changed; for those that may know. */
 	void (*patterns)(void *ctx);
 };

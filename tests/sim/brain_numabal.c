@@ -378,6 +378,11 @@ static void numabal_tick(void *ctx)
 	}
 }
 
+static const uint64_t *why_count(void *ctx)
+{
+	return ((struct n_brain *)ctx)->why_count;
+}
+
 const struct sim_brain sim_brain_numabal = {
 	.name = "numabal",
 	.doc = "lib/policy as it is, with the default options",
@@ -388,4 +393,5 @@ const struct sim_brain sim_brain_numabal = {
 	.thread_exit = thread_exit,
 	.hint_fault = numabal_fault,
 	.tick = numabal_tick,
+	.why_count = why_count,
 };

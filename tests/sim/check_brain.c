@@ -201,7 +201,8 @@ static void check_budget(struct check *c, int proc)
 	const struct sim *s = c->s;
 	const struct n_proc *p = &((struct n_brain *)c->inner)->proc[proc];
 	struct check_proc *cp = &c->proc[proc];
-	uint64_t cost = p->daemon_ns + p->fault_ns, cpu = cpu_of(s, proc);
+	uint64_t cost = p->daemon_ns + p->fault_ns,
+		 cpu = cpu_of(s, proc) + p->daemon_ns;
 	double allowed;
 
 	if (p->off && cost)

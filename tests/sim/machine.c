@@ -123,6 +123,16 @@ const struct sim_machine_spec sim_machines[] = {
 	 320000,
 	 direct,
 	 true},
+	{"64node",
+	 "64 nodes of 64 CPUs, for the same",
+	 64,
+	 8,
+	 {64},
+	 {16},
+	 {512000},
+	 160000,
+	 cube,
+	 true},
 };
 
 const unsigned int sim_nr_machines = nb_array_size(sim_machines);

@@ -3,6 +3,7 @@
  * numabal-sim: runs scenarios on simulated machines with each of the brains,
  * and prints a table of what came out.  The same numbers in each run.
  */
+#include "../../lib/base/why.h"
 #include "report.h"
 
 #include <getopt.h>
@@ -15,7 +16,7 @@
 static const char *want_scenario, *want_machine, *want_brain;
 static uint64_t seed = 1;
 static uint32_t secs, grain_kb = 16, jobs = 1;
-static bool timeline, tsv;
+static bool timeline, tsv, reasons;
 
 static void usage(FILE *f)
 {
@@ -30,6 +31,7 @@ static void usage(FILE *f)
 		   "  -H       all memory in huge pages\n"
 		   "  -j N     processes (1)\n"
 		   "  -v       a line for each second\n"
+		   "  -w       how often each reason was given\n"
 		   "  -t       tab-separated values, one line for each run\n"
 		   "  -l       list scenarios, machines and brains\n");
 }
@@ -75,6 +77,24 @@ static void watch(const struct sim *s, const struct sim_window *w)
 	       (unsigned long long)w->faults);
 }
 
+static void print_reasons(const struct sim *s, const struct sim_row *row)
+{
+	static const char *const text[] = {
+#define WHY_TEXT(name, text, yes)                                              \
+	[NB_WHY_##name] = (yes ? "+ " text : "- " text),
+		NB_WHY_LIST(WHY_TEXT)
+#undef WHY_TEXT
+	};
+	const uint64_t *nr = s->brain->why_count(s->ctx);
+
+	printf("%s %s %s\n", row->scenario->name, row->machine->name,
+	       s->brain->name);
+	for (int i = 0; i < NB_NR_WHY; i++)
+		if (nr[i])
+			printf("%10llu %s\n", (unsigned long long)nr[i],
+			       text[i]);
+}
+
 static void run_row(struct sim_row *row)
 {
 	struct sim_machine *m = malloc(sizeof(*m));
@@ -94,6 +114,8 @@ static void run_row(struct sim_row *row)
 		row->r[i] = sim_run(s, row->scenario, secs,
 				    timeline ? watch : NULL);
 		row->done[i] = true;
+		if (reasons && s->brain->why_count)
+			print_reasons(s, row);
 		sim_free(s);
 	}
 	free(m);
@@ -171,7 +193,7 @@ static bool parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "s:m:b:S:T:g:x:Hj:vtlh")) != -1) {
+	while ((c = getopt(argc, argv, "s:m:b:S:T:g:x:Hj:vwtlh")) != -1) {
 		switch (c) {
 		case 's':
 			want_scenario = optarg;
@@ -202,6 +224,9 @@ static bool parse_options(int argc, char **argv)
 			break;
 		case 'v':
 			timeline = true;
+			break;
+		case 'w':
+			reasons = true;
 			break;
 		case 't':
 			tsv = true;
