@@ -195,20 +195,22 @@ char *nb_record_scratch(size_t *size)
  * @own_descriptors: the caller has a table of its own.
  *
  * Context: numabald, first of all.
+ * Return: true if the file is to be a new one.
  */
-void nb_record_open(bool own_descriptors)
+bool nb_record_open(bool own_descriptors)
 {
 	if (!nb.cfg.record[0] || rec.over)
-		return;
+		return false;
 	rec.own_fds = own_descriptors;
 	rec.flushed_ns = nb_clock_ns();
 	if (!rec.buf)
 		rec.buf = nb_arena_map(BUFFER_BYTES + SCRATCH_BYTES);
 	if (!rec.buf || rec.bytes)
-		return;
+		return false;
 	nb_stats_output_path(nb.cfg.record, rec.path, sizeof(rec.path));
 	rec.len = nb_record_put_header(rec.buf);
 	rec.bytes = rec.len;
+	return true;
 }
 
 /**

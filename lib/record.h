@@ -28,11 +28,12 @@ struct nb_record_sample {
 	int page_nid;
 	bool no_history; /* nothing was known of the chunk */
 	enum nb_why not_movable;
+	enum nb_why tier_why; /* NONE: not a question of tiers */
 	enum nb_why why;
 };
 
 /* record.c: the file */
-void nb_record_open(bool own_descriptors);
+bool nb_record_open(bool own_descriptors);
 void nb_record_close(void);
 bool nb_record_on(void);
 void nb_record_add(const struct nb_record_event *ev);

@@ -28,6 +28,7 @@
 
 static struct nb_vma *known; /* NB_MAX_REGIONS of them */
 static int nr_known;
+static uint64_t told[NB_NR_WHY]; /* decisions that the file has */
 
 /* [NB_RECORD_TYPE_field] = value */
 #define SET(t, field, value) [NB_RECORD_##t##_##field] = (int64_t)(value)
@@ -158,16 +159,15 @@ static void add_options(void)
 void nb_record_start(uint64_t now_ns, bool own_descriptors)
 {
 	struct nb_record_event ev;
-	bool fresh = !nb_record_on();
 
-	nb_record_open(own_descriptors);
+	if (nb_record_open(own_descriptors)) {
+		nr_known = 0;
+		memset(told, 0, sizeof(told));
+	}
 	if (!nb_record_on())
 		return;
-	if (fresh || !known) {
-		nr_known = 0;
-		if (!known)
-			known = nb_arena_map(NB_MAX_REGIONS * sizeof(*known));
-	}
+	if (!known)
+		known = nb_arena_map(NB_MAX_REGIONS * sizeof(*known));
 	add_process();
 	add_reasons();
 	add_machine();
@@ -175,6 +175,25 @@ void nb_record_start(uint64_t now_ns, bool own_descriptors)
 	ev = EVENT(START, SET(START, time_ns, now_ns),
 		   SET(START, cycles, nb_cycles()));
 	nb_record_add(&ev);
+}
+
+/*
+ * Some are made elsewhere, by threads that start as well: the file has how many
+ * there were.
+ */
+static void add_others(uint64_t now_ns)
+{
+	for (int i = 0; i < NB_NR_WHY; i++) {
+		uint64_t all = atomic_load(&nb.why_count[i]);
+		struct nb_record_event ev = EVENT(OTHER, SET(OTHER, why, i),
+						  SET(OTHER, nr, all - told[i]),
+						  SET(OTHER, time_ns, now_ns));
+
+		if (all <= told[i])
+			continue;
+		nb_record_add(&ev);
+		told[i] = all;
+	}
 }
 
 /**
@@ -189,6 +208,8 @@ void nb_record_stop(void)
 		      SET(STOP, state, atomic_load(&nb.state)));
 	const char *why = atomic_load(&nb.why);
 
+	if (nb_record_on())
+		add_others(nb_clock_ns());
 	add_text(&ev, why ? why : "", MAX_TEXT);
 	nb_record_close();
 }
@@ -261,7 +282,8 @@ static void add_regions(const struct nb_vma *vmas, int nr)
 			add_region(&vmas[i++], true);
 		}
 	}
-	memcpy(known, vmas, (size_t)nr * sizeof(*known));
+	if (nr)
+		memcpy(known, vmas, (size_t)nr * sizeof(*known));
 	nr_known = nr;
 }
 
@@ -324,6 +346,7 @@ void nb_record_sample(const struct nb_record_sample *s)
 
 	if (!nb_record_on())
 		return;
+	told[s->why]++;
 	ev = EVENT(SAMPLE, SET(SAMPLE, slot, slot_of(s->task)),
 		   SET(SAMPLE, addr, f->addr),
 		   SET(SAMPLE, before, f->addr - s->move->start),
@@ -340,7 +363,8 @@ void nb_record_sample(const struct nb_record_sample *s)
 		   SET(SAMPLE, dst_nid, s->move->dst_nid),
 		   SET(SAMPLE, nr_moved, s->move->nr_moved),
 		   SET(SAMPLE, nr_failed, s->move->nr_failed),
-		   SET(SAMPLE, result, s->move->why));
+		   SET(SAMPLE, result, s->move->why),
+		   SET(SAMPLE, tier_why, s->tier_why));
 	nb_record_add(&ev);
 }
 
@@ -369,6 +393,7 @@ static void add_use(const struct nb_task *t)
 		SET(USE, numa_preferred_nid, v->numa_preferred_nid),
 		SET(USE, why, t->place_why));
 
+	told[t->place_why]++;
 	nb_record_add(&ev);
 }
 
@@ -410,4 +435,5 @@ void nb_record_round(uint64_t now_ns, const struct nb_task_place *place)
 		add_load(nid, &place->load[nid]);
 	nb_for_each_task (t, i)
 		add_use(t);
+	add_others(now_ns);
 }

@@ -31,6 +31,7 @@ struct sample {
 	struct nb_last_user last;
 	uint32_t region_flags;
 	uint16_t not_movable; /* enum nb_why: whatever policy says */
+	uint16_t tier_why;    /* enum nb_why: what tiering.c says, or NONE */
 	uint16_t why;	      /* enum nb_why: what was decided */
 	bool no_history;
 	int page_nid;
@@ -178,9 +179,11 @@ static enum nb_why decide(struct sample *s, uint64_t now_ns)
 	int dst_nid = s->fault.nid;
 	enum nb_why why;
 
+	s->tier_why = NB_WHY_NONE;
 	if (s->not_movable == NB_WHY_PAGE_NO_NODE)
 		return NB_WHY_PAGE_NO_NODE;
 	why = nb_tiering_filter(&u, &q, &dst_nid);
+	s->tier_why = (uint16_t)why;
 	if (why == NB_WHY_NONE)
 		why = nb_migrate_filter(&q, &nb.topo);
 	if (!nb_why_is_yes(why))
@@ -332,6 +335,7 @@ static void record_all(unsigned int nr, uint64_t now_ns)
 			.page_nid = s->page_nid,
 			.no_history = s->no_history,
 			.not_movable = s->not_movable,
+			.tier_why = s->tier_why,
 			.why = s->why,
 		});
 	}

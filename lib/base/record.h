@@ -59,13 +59,15 @@
 /*
  * A hint fault.  It stands for bytes from addr - before on; its history is the
  * one of the chunk of 1 << chunk_shift bytes around addr.  Then what was
- * decided, and what came of it.
+ * decided, and what came of it; tier_why is not NONE where it was a question of
+ * tiers, and not of the rules for pages.
  */
 #define NB_RECORD_SAMPLE_FIELDS(X, t) \
 	X(t, slot) X(t, addr) X(t, before) X(t, bytes) X(t, chunk_shift) \
 	X(t, age_cycles) X(t, cpu) X(t, cpu_nid) X(t, page_nid) X(t, flags) \
 	X(t, region_flags) X(t, no_history) X(t, not_movable) \
-	X(t, why) X(t, dst_nid) X(t, nr_moved) X(t, nr_failed) X(t, result)
+	X(t, why) X(t, dst_nid) X(t, nr_moved) X(t, nr_failed) X(t, result) \
+	X(t, tier_why)
 /* The end of a pass; so many loads and, then, uses follow. */
 #define NB_RECORD_ROUND_FIELDS(X, t) \
 	X(t, nr_loads) X(t, nr_uses) X(t, time_ns) X(t, turn) \
@@ -81,6 +83,8 @@
 	X(t, numa_preferred_nid) X(t, why)
 #define NB_RECORD_STOP_FIELDS(X, t) X(t, time_ns) X(t, state)
 #define NB_RECORD_LIMIT_FIELDS(X, t) X(t, time_ns) X(t, bytes)
+/* Decisions since the last such event that are in no sample or use. */
+#define NB_RECORD_OTHER_FIELDS(X, t) X(t, why) X(t, nr) X(t, time_ns)
 
 /* X(NAME, number, name in the dump): numbers are for ever. */
 #define NB_RECORD_TYPES(X) \
@@ -90,7 +94,7 @@
 	X(TASK_END, 9, "task-end") X(REGION, 10, "region") \
 	X(SCAN, 11, "scan") X(BATCH, 12, "batch") X(SAMPLE, 13, "sample") \
 	X(ROUND, 14, "round") X(LOAD, 15, "load") X(USE, 16, "use") \
-	X(STOP, 17, "stop") X(LIMIT, 18, "limit")
+	X(STOP, 17, "stop") X(LIMIT, 18, "limit") X(OTHER, 19, "other")
 
 #define NB_RECORD_TYPE_ENUM(name, nr, text) NB_RECORD_##name = (nr),
 enum nb_record_type { NB_RECORD_TYPES(NB_RECORD_TYPE_ENUM) };

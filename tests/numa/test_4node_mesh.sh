@@ -8,4 +8,5 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here" || exit 1
 exec ./run-guest.sh -t 240 4node-mesh -- \
 	cases/private.sh \
+	cases/record.sh \
 	cases/pinned.sh

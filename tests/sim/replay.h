@@ -6,17 +6,20 @@
  * and whether they could be moved, what threads did, how busy nodes were.  So
  * with the policy that was recorded every decision comes out as it was; with
  * another one, each is what that policy would have said to the same events.
+ *
+ * Not replayed but taken as they were: what is a question of tiers (memory on
+ * nodes without CPUs), and where new threads start.
  */
 #ifndef NB_SIM_REPLAY_H
 #define NB_SIM_REPLAY_H
 
-#include "../../lib/base/hint_fault.h"
 #include "../../lib/base/record.h"
 #include "../../lib/policy/migrate_filter.h"
 #include "../../lib/policy/numa_faults.h"
 #include "../../lib/policy/placement.h"
 #include "../../lib/policy/rate_limit.h"
 #include "../../lib/policy/task_place.h"
+#include "../../lib/policy/tier.h"
 
 #include <stdio.h>
 
@@ -53,9 +56,10 @@ struct replay_sample {
 	unsigned int chunk_shift;
 	int cpu_nid, page_nid;
 	bool no_history;
-	bool kept; /* for a latency-critical thread */
 	enum nb_why not_movable;
-	int why; /* as recorded */
+	enum nb_why tier_why; /* what tiers say, or NONE */
+	bool waits;	      /* there was no room for it */
+	int why;	      /* as recorded */
 	int dst_nid;
 	uint32_t nr_moved, nr_failed;
 	int result; /* what came of it */
@@ -112,6 +116,7 @@ struct replay {
 	/* results */
 	uint64_t nr_samples, nr_rounds, nr_tasks, nr_scans, nr_differ;
 	uint64_t recorded[256]; /* by the record's numbers */
+	uint64_t other[256];	/* made elsewhere, and not replayed */
 	uint64_t replayed[NB_NR_WHY];
 	struct replay_difference first;
 	char err[160];

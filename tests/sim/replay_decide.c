@@ -110,11 +110,13 @@ static enum nb_why decide(struct replay *r, struct replay_sample *s)
 		.task_scan_seq = nf ? nf->numa_scan_seq : 0,
 		.nodes = r->nodes,
 	};
-	enum nb_why why = nb_migrate_filter(&q, &r->topo);
 	uint64_t bytes = nb_min(s->bytes, BLOCK_BYTES), granted;
+	enum nb_why why = s->tier_why;
 
 	if (s->not_movable == NB_WHY_PAGE_NO_NODE)
 		return NB_WHY_PAGE_NO_NODE;
+	if (why == NB_WHY_NONE)
+		why = nb_migrate_filter(&q, &r->topo);
 	if (!nb_why_is_yes(why))
 		return why;
 	if (s->not_movable)
@@ -124,7 +126,11 @@ static enum nb_why decide(struct replay *r, struct replay_sample *s)
 		r->rate.tokens += granted;
 		return NB_WHY_PAGE_RATE_LIMIT;
 	}
+	if (s->waits)
+		return NB_WHY_PAGE_WAITS;
 	s->new_dst_nid = s->cpu_nid;
+	if (s->tier_why && s->dst_nid != NB_NO_NODE)
+		s->new_dst_nid = s->dst_nid;
 	return why;
 }
 
@@ -154,7 +160,10 @@ static void account(struct replay *r, struct replay_sample *s)
 	fs.migrate_fail = (wanted && nr_failed > nr_moved) ||
 			  result == NB_WHY_PAGE_LOCKED;
 	fs.local = fs.mem_nid == fs.cpu_nid;
-	if (s->page_nid != NB_NO_NODE && nf)
+	if (s->page_nid == NB_NO_NODE || nb_tier_in_place(s->new_why) ||
+	    s->new_why == NB_WHY_PAGE_WAITS)
+		return;
+	if (nf)
 		nb_numa_faults_account(nf, &fs);
 }
 
@@ -187,18 +196,6 @@ static void say_nids(struct replay_difference *d, int recorded, int replayed)
 	snprintf(d->replayed, sizeof(d->replayed), "node %d", replayed);
 }
 
-/* Not policy's: the handler has kept it. */
-static void count_kept(struct replay *r)
-{
-	for (int c = 0; c < 256; c++) {
-		if (r->why_of[c] != NB_WHY_PAGE_LATENCY)
-			continue;
-		r->recorded[c]++;
-		r->replayed[NB_WHY_PAGE_LATENCY]++;
-		return;
-	}
-}
-
 static void compare_sample(struct replay *r, const struct replay_sample *s)
 {
 	bool same_why = r->why_of[s->why] == (int)s->new_why;
@@ -207,8 +204,6 @@ static void compare_sample(struct replay *r, const struct replay_sample *s)
 	r->nr_samples++;
 	r->recorded[s->why]++;
 	r->replayed[s->new_why]++;
-	if (s->kept)
-		count_kept(r);
 	if (same_why && s->new_dst_nid == s->dst_nid)
 		return;
 	d = differs(r, same_why ? "target" : "reason", s->slot, r->batch_ns);

@@ -225,7 +225,7 @@ static int sample(struct replay *r, const struct nb_record_event *ev)
 	    !is_nid(V(SAMPLE, cpu_nid)) || !is_nid(V(SAMPLE, page_nid)) ||
 	    !is_nid(V(SAMPLE, dst_nid)) || !is_why(r, V(SAMPLE, why)) ||
 	    !is_why(r, V(SAMPLE, not_movable)) ||
-	    !is_why(r, V(SAMPLE, result)) ||
+	    !is_why(r, V(SAMPLE, result)) || !is_why(r, V(SAMPLE, tier_why)) ||
 	    !in(V(SAMPLE, nr_moved), 0, UINT32_MAX) ||
 	    !in(V(SAMPLE, nr_failed), 0, UINT32_MAX))
 		return replay_wrong(r, "a sample cannot be");
@@ -238,7 +238,7 @@ static int sample(struct replay *r, const struct nb_record_event *ev)
 		.cpu_nid = (int)V(SAMPLE, cpu_nid),
 		.page_nid = (int)V(SAMPLE, page_nid),
 		.no_history = V(SAMPLE, no_history),
-		.kept = V(SAMPLE, flags) & NB_HF_KEEP,
+		.waits = r->why_of[V(SAMPLE, why)] == NB_WHY_PAGE_WAITS,
 		.why = (int)V(SAMPLE, why),
 		.dst_nid = (int)V(SAMPLE, dst_nid),
 		.nr_moved = (uint32_t)V(SAMPLE, nr_moved),
@@ -249,6 +249,8 @@ static int sample(struct replay *r, const struct nb_record_event *ev)
 	s->not_movable = (enum nb_why)r->why_of[V(SAMPLE, not_movable)];
 	if (r->why_of[V(SAMPLE, not_movable)] < 0)
 		s->not_movable = NB_WHY_PAGE_OFF;
+	if (r->why_of[V(SAMPLE, tier_why)] > 0)
+		s->tier_why = (enum nb_why)r->why_of[V(SAMPLE, tier_why)];
 	return r->nr_sample == r->want_sample ? replay_batch(r) : 0;
 }
 
@@ -316,6 +318,14 @@ static int use(struct replay *r, const struct nb_record_event *ev)
 	return r->nr_use == r->want_use ? replay_round(r) : 0;
 }
 
+static int other(struct replay *r, const struct nb_record_event *ev)
+{
+	if (!is_why(r, V(OTHER, why)) || !in(V(OTHER, nr), 0, INT64_MAX))
+		return replay_wrong(r, "a decision cannot be");
+	r->other[V(OTHER, why)] += (uint64_t)V(OTHER, nr);
+	return 0;
+}
+
 /* Nothing but samples comes before the last one of a batch; so with rounds. */
 static bool expected(const struct replay *r, uint32_t type)
 {
@@ -344,6 +354,7 @@ int replay_event(struct replay *r, const struct nb_record_event *ev)
 		[NB_RECORD_ROUND] = round_begin,
 		[NB_RECORD_LOAD] = load,
 		[NB_RECORD_USE] = use,
+		[NB_RECORD_OTHER] = other,
 	};
 
 	if (!nb_record_type_info(ev->type))

@@ -84,6 +84,7 @@ static double seconds(const struct replay *r, uint64_t ns)
 static void print_counts(const struct replay *r, FILE *f)
 {
 	bool seen[NB_NR_WHY] = {false};
+	uint64_t nr_other = 0;
 
 	fprintf(f, "%-20s %12s %12s\n", "reason", "recorded", "replayed");
 	for (int c = 0; c < 256; c++) {
@@ -94,15 +95,19 @@ static void print_counts(const struct replay *r, FILE *f)
 			continue;
 		if (own >= 0)
 			seen[own] = true;
-		if (r->recorded[c] || replayed)
+		if (r->recorded[c] || replayed || r->other[c])
 			fprintf(f, "%-20s %12" PRIu64 " %12" PRIu64 "\n",
-				r->why_name[c], r->recorded[c], replayed);
+				r->why_name[c], r->recorded[c] + r->other[c],
+				replayed + r->other[c]);
+		nr_other += r->other[c];
 	}
 	for (int i = 0; i < NB_NR_WHY; i++)
 		if (!seen[i] && r->replayed[i])
 			fprintf(f, "%-20s %12d %12" PRIu64 "\n",
 				replay_why_name((enum nb_why)i), 0,
 				r->replayed[i]);
+	if (nr_other)
+		fprintf(f, "%" PRIu64 " of them were not replayed\n", nr_other);
 }
 
 void replay_report(const struct replay *r, FILE *f)

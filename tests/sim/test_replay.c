@@ -20,7 +20,7 @@
 static struct replay r;
 static uint8_t file[1 << 18];
 static size_t size;
-static int64_t mbps, flags; /* of all samples */
+static int64_t mbps, tier_why; /* of all samples */
 
 static void put(uint32_t type, const char *text, const int64_t *v, uint32_t nr)
 {
@@ -68,8 +68,8 @@ struct one {
 static void put_sample(const struct one *o)
 {
 	PUT(SAMPLE, "", o->slot, 0x40000000 + o->chunk * (int64_t)CHUNK, 0,
-	    CHUNK, 21, 0, 0, o->cpu_nid, o->page_nid, flags, 0, o->fresh,
-	    o->forced, o->why, o->dst, o->moved, 0, o->why);
+	    CHUNK, 21, 0, 0, o->cpu_nid, o->page_nid, 0, 0, o->fresh, o->forced,
+	    o->why, o->dst, o->moved, 0, o->why, tier_why);
 }
 
 static void put_batch(const struct one *o, int nr)
@@ -271,17 +271,39 @@ static void the_rate_limit_is_replayed(void **state)
 	assert_same();
 }
 
-/* It is counted beside the decision. */
-static void what_is_kept_for_a_thread(void **state)
+/* Decisions that are in no sample or use are taken as they are. */
+static void what_is_decided_elsewhere(void **state)
 {
 	(void)state;
-	start();
-	flags = NB_HF_KEEP;
-	put_batch(used, 4);
-	flags = 0;
+	whole_run();
+	PUT(OTHER, "", NB_WHY_PAGE_LATENCY, 3, 1);
+	PUT(OTHER, "", NB_WHY_PAGE_LATENCY, 4, 2);
 	assert_same();
-	assert_int_equal(r.recorded[NB_WHY_PAGE_LATENCY], 4);
-	assert_int_equal(r.replayed[NB_WHY_PAGE_LATENCY], 4);
+	assert_int_equal(r.other[NB_WHY_PAGE_LATENCY], 7);
+	assert_int_equal(r.replayed[NB_WHY_PAGE_LATENCY], 0);
+}
+
+/* So is what tiers say; what waits or is in its place is nobody's fault. */
+static void tiers(void **state)
+{
+	static const struct one hot[] = {
+		{5, 1, 0, 1, 0, NB_WHY_PAGE_HOT, 0, 0, 512},
+		{5, 1, 0, 1, 0, NB_WHY_PAGE_HOT, 1, 1, 512},
+		{5, 1, 0, 1, 0, NB_WHY_PAGE_WAITS, -1, 2, 0},
+	};
+	static const struct one cold[] = {
+		{5, 1, 0, 1, 0, NB_WHY_PAGE_COLD, -1, 3, 0},
+	};
+
+	(void)state;
+	start();
+	tier_why = NB_WHY_PAGE_HOT;
+	put_batch(hot, 3);
+	tier_why = NB_WHY_PAGE_COLD;
+	put_batch(cold, 1);
+	tier_why = NB_WHY_NONE;
+	assert_same();
+	assert_int_equal(r.task[5].nf->pass_private, 1024);
 }
 
 /* A mapping that was there before has left nothing to the next one. */
@@ -438,7 +460,8 @@ int main(void)
 		cmocka_unit_test(what_tasks_were_told_is_compared),
 		cmocka_unit_test(what_the_program_or_user_forbids),
 		cmocka_unit_test(the_rate_limit_is_replayed),
-		cmocka_unit_test(what_is_kept_for_a_thread),
+		cmocka_unit_test(what_is_decided_elsewhere),
+		cmocka_unit_test(tiers),
 		cmocka_unit_test(history_that_was_lost),
 		cmocka_unit_test(a_slot_with_another_task),
 		cmocka_unit_test(reasons_go_by_name),

@@ -200,6 +200,29 @@ static void a_sample(void **state)
 	assert_int_equal(ev->v[NB_RECORD_SAMPLE_nr_failed], 2);
 }
 
+/* Each is in the file once, wherever it was made. */
+static void decisions_made_elsewhere(void **state)
+{
+	const struct nb_record_event *ev;
+
+	(void)state;
+	begin(true);
+	nb_record_batch(77, 3);
+	add_samples(3);
+	atomic_store(&nb.why_count[NB_WHY_PAGE_PRIVATE], 3);
+	atomic_store(&nb.why_count[NB_WHY_TASK_START], 2);
+	nb_record_stop();
+	begin(true);
+	atomic_store(&nb.why_count[NB_WHY_TASK_START], 7);
+	nb_record_stop();
+	memset(nb.why_count, 0, sizeof(nb.why_count));
+	read_file(path);
+	assert_int_equal(count(NB_RECORD_OTHER), 2);
+	ev = last_event(NB_RECORD_OTHER);
+	assert_int_equal(ev->v[NB_RECORD_OTHER_why], NB_WHY_TASK_START);
+	assert_int_equal(ev->v[NB_RECORD_OTHER_nr], 5);
+}
+
 static void regions_come_and_go(void **state)
 {
 	static const struct nb_vma first[] = {{10, 20, 0}, {30, 40, 0}};
@@ -350,22 +373,26 @@ static void one_after_another(void **state)
 
 static void a_child_has_its_own_file(void **state)
 {
+	static const struct nb_vma region = {10, 20, 0};
 	char own[192];
 
 	(void)state;
 	begin(true);
 	add_samples(3);
+	nb_record_scan(1, &region, 1, 0);
 	/* What the child's side of fork does, with a buffer that is not empty.
 	 */
 	nb_record_after_fork();
 	nb.root_process = false;
 	begin(true);
 	add_samples(1);
+	nb_record_scan(2, &region, 1, 0);
 	nb_record_stop();
 	assert_int_equal(read_file(path), 0);
 	snprintf(own, sizeof(own), "%s.%d", path, getpid());
 	assert_true(read_file(own) > 0);
 	assert_int_equal(count(NB_RECORD_SAMPLE), 1);
+	assert_int_equal(count(NB_RECORD_REGION), 1);
 }
 
 /* An old file is written over, and others cannot read it. */
@@ -403,6 +430,7 @@ int main(void)
 		TEST(nothing_unasked),
 		TEST(what_a_run_begins_with),
 		TEST(a_sample),
+		TEST(decisions_made_elsewhere),
 		TEST(regions_come_and_go),
 		TEST(it_is_written_in_large_pieces),
 		TEST(it_has_a_largest_size),
