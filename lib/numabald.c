@@ -43,6 +43,8 @@
 #define WALK_NS NB_NSEC_PER_SEC
 /* Costs that start-up may run up before the ceiling holds. */
 #define COST_BURST_NS (100 * NB_NSEC_PER_MSEC)
+/* A scan that the ceiling forbids is asked for again after that at most. */
+#define REFUSED_MAX_NS (10 * NB_NSEC_PER_SEC)
 /*
  * While memory is being put in its place the ceiling is higher: in the first
  * passes (Linux: should_numa_migrate_memory() calls 4 of them early life), and
@@ -119,17 +121,18 @@ static int64_t cost_to_earn(void)
 }
 
 /*
- * Does the ceiling allow another scan?  What it leaves out is one migration of
- * all memory: that is done once, and is what the user came for.
+ * For how long must the process run before the ceiling allows another scan?
+ * What it leaves out is one migration of all memory: that is done once, and is
+ * what the user came for.
  */
-static bool within_budget(uint64_t cpu)
+static uint64_t budget_delay(uint64_t cpu)
 {
 	int64_t cost = cost_to_earn();
 	uint32_t pct = ceiling_pct();
 
 	if (pct >= 100 || cost <= 0)
-		return true;
-	return !nb_scan_budget_delay((uint64_t)cost, cpu - nb.base_cpu_ns, pct);
+		return 0;
+	return nb_scan_budget_delay((uint64_t)cost, cpu - nb.base_cpu_ns, pct);
 }
 
 /*
@@ -191,15 +194,22 @@ static void size_windows(void)
 	nb.scan_opts.scan_size_mb = mb;
 }
 
-static bool may_scan(void)
+static bool may_scan(uint64_t now)
 {
 	uint64_t cpu = nb_process_cpu_ns();
 	uint64_t period_ns = nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
+	uint64_t wait;
 
 	/* Linux: task_tick_numa(), an idle process is not scanned. */
 	if (nb.scan_cpu_ns && cpu - nb.scan_cpu_ns < period_ns)
 		return false;
-	return within_budget(cpu);
+	wait = budget_delay(cpu);
+	if (!wait)
+		return true;
+	/* Asking costs as well: not before all CPUs could have earned it. */
+	wait = nb_min(wait / (uint64_t)nb.topo.nr_cpus, REFUSED_MAX_NS);
+	nb.next_scan_ns = nb_max(nb.next_scan_ns, now + wait);
+	return false;
 }
 
 /*
@@ -248,7 +258,7 @@ static void maybe_scan(uint64_t now)
 	} else {
 		note_phase_change();
 	}
-	if (nb.rss_bytes < nb.cfg.min_rss_mb * NB_MIB || !may_scan() ||
+	if (nb.rss_bytes < nb.cfg.min_rss_mb * NB_MIB || !may_scan(now) ||
 	    atomic_load(&nb.paused) || atomic_load(&nb.inhibit))
 		return;
 	if (!nb.scan_cpu_ns) {

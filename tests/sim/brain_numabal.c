@@ -28,6 +28,7 @@
 #define POLL_MAX_NS (500 * NB_NSEC_PER_MSEC)
 
 #define COST_BURST_NS (100 * NB_NSEC_PER_MSEC)
+#define REFUSED_MAX_NS (10 * NB_NSEC_PER_SEC)
 #define UNSETTLED_PASSES 4
 #define UNSETTLED_FACTOR 5
 
@@ -200,15 +201,15 @@ static int64_t cost_to_earn(const struct n_proc *p)
 	       p->free_ns;
 }
 
-/* lib/numabald.c, within_budget() */
-static bool within_budget(const struct n_proc *p, uint64_t cpu)
+/* lib/numabald.c, budget_delay() */
+static uint64_t budget_delay(const struct n_proc *p, uint64_t cpu)
 {
 	int64_t cost = cost_to_earn(p);
 
 	if (cost <= 0)
-		return true;
-	return !nb_scan_budget_delay((uint64_t)cost, cpu - p->base_cpu_ns,
-				     ceiling_pct(p));
+		return 0;
+	return nb_scan_budget_delay((uint64_t)cost, cpu - p->base_cpu_ns,
+				    ceiling_pct(p));
 }
 
 /* lib/numabald.c, carry_costs() */
@@ -265,14 +266,20 @@ static void size_windows(struct n_proc *p)
 	p->scan_opts.scan_size_mb = mb;
 }
 
-static bool may_scan(const struct n_proc *p)
+static bool may_scan(struct n_proc *p)
 {
-	uint64_t cpu = process_cpu_ns(p);
+	uint64_t cpu = process_cpu_ns(p), now = p->b->s->now_ns;
 	uint64_t period_ns = p->period.scan_period_ms * NB_NSEC_PER_MSEC;
+	uint64_t wait;
 
 	if (p->scan_cpu_ns && cpu - p->scan_cpu_ns < period_ns)
 		return false;
-	return within_budget(p, cpu);
+	wait = budget_delay(p, cpu);
+	if (!wait)
+		return true;
+	wait = nb_min(wait / (uint64_t)p->topo.nr_cpus, REFUSED_MAX_NS);
+	p->next_scan_ns = nb_max(p->next_scan_ns, now + wait);
+	return false;
 }
 
 /* lib/numabald.c, maybe_scan() */
