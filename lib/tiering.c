@@ -198,6 +198,19 @@ enum nb_why nb_tiering_admit(const struct nb_tiering_use *u,
 	return NB_WHY_PAGE_WAITS;
 }
 
+static void note_move(struct nb_tier_chunk *c, const struct nb_page_move *mv)
+{
+	bool moved = mv->nr_moved > mv->nr_failed;
+
+	if (mv->nr_moved || mv->nr_failed)
+		nb_tier_learn(&tg->tier, mv->dst_nid, mv->end - mv->start,
+			      moved);
+	if (moved)
+		nb_tier_moved(&tg->tier, c, mv->dst_nid);
+	else if (mv->nr_failed)
+		nb_tier_stayed(&tg->tier, c);
+}
+
 /**
  * nb_tiering_moved() - a chunk was moved after a fault
  * @b: its block.
@@ -209,8 +222,8 @@ enum nb_why nb_tiering_admit(const struct nb_tiering_use *u,
 void nb_tiering_moved(struct nb_block *b, unsigned int chunk,
 		      const struct nb_page_move *mv)
 {
-	if (tg && b->tier && mv->nr_moved)
-		nb_tier_moved(&tg->tier, chunk_of(b, chunk), mv->dst_nid);
+	if (tg && b->tier)
+		note_move(chunk_of(b, chunk), mv);
 }
 
 static bool may_run(void)
@@ -327,9 +340,7 @@ static void run_batch(void)
 
 		atomic_fetch_add_explicit(&nb.why_count[mv->why], 1,
 					  memory_order_relaxed);
-		if (mv->nr_moved)
-			nb_tier_moved(&tg->tier, tg->chunks[mv->tag],
-				      mv->dst_nid);
+		note_move(tg->chunks[mv->tag], mv);
 	}
 	tg->nr = 0;
 }

@@ -35,9 +35,10 @@ struct nb_tier_clock {
 };
 
 struct nb_tier_node {
-	uint64_t free_bytes;  /* to be had without touching the reserve */
-	uint64_t total_bytes; /* 0: nothing is known of the node */
-	uint8_t hot_level;    /* what is used less often is not promoted */
+	uint64_t free_bytes;	/* to be had without touching the reserve */
+	uint64_t total_bytes;	/* 0: nothing is known of the node */
+	uint64_t refused_bytes; /* free, but not to be had, as it seems */
+	uint8_t hot_level;	/* what is used less often is not promoted */
 	/* of the plan */
 	uint8_t promote_level, demote_level; /* up to, from */
 	uint64_t promote_bytes, demote_bytes;
@@ -66,26 +67,28 @@ static inline bool nb_tier_in_place(enum nb_why why)
 	return why == NB_WHY_PAGE_COLD || why == NB_WHY_PAGE_PROVE;
 }
 
-bool nb_tier_init(struct nb_tier *t, const struct nb_topology *topo,
-		  struct nb_nodemask nodes);
+/* tier_heat.c: how often */
 void nb_tier_tick(struct nb_tier *t, uint64_t wall_ns, uint64_t cpu_ns);
-
-/* tier.c: of a chunk */
 void nb_tier_armed(const struct nb_tier *t, struct nb_tier_chunk *c);
 void nb_tier_used(const struct nb_tier *t, struct nb_tier_chunk *c, int nid,
 		  uint64_t wall_ns, bool may_move);
-void nb_tier_moved(const struct nb_tier *t, struct nb_tier_chunk *c, int nid);
 int nb_tier_level_hot(const struct nb_tier_chunk *c);
 int nb_tier_level_cold(const struct nb_tier *t, const struct nb_tier_chunk *c,
 		       bool armed);
 
-enum nb_why nb_tier_promote(struct nb_tier *t, const struct nb_tier_query *q,
-			    struct nb_tier_chunk *c);
-
-/* tier_plan.c: of all */
+/* tier.c: what comes */
+bool nb_tier_init(struct nb_tier *t, const struct nb_topology *topo,
+		  struct nb_nodemask nodes);
 void nb_tier_set_free(struct nb_tier *t, int nid, uint64_t free_bytes,
 		      unsigned int reserve_pct);
 bool nb_tier_take_room(struct nb_tier *t, int nid, uint64_t bytes);
+enum nb_why nb_tier_promote(struct nb_tier *t, const struct nb_tier_query *q,
+			    struct nb_tier_chunk *c);
+void nb_tier_moved(const struct nb_tier *t, struct nb_tier_chunk *c, int nid);
+void nb_tier_stayed(const struct nb_tier *t, struct nb_tier_chunk *c);
+void nb_tier_learn(struct nb_tier *t, int nid, uint64_t bytes, bool moved);
+
+/* tier_plan.c: what goes, so that more can come */
 void nb_tier_plan_begin(struct nb_tier *t);
 void nb_tier_want(struct nb_tier *t, int nid, int level, uint64_t bytes);
 void nb_tier_have(struct nb_tier *t, int nid, int level, uint64_t bytes);

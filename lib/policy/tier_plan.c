@@ -35,45 +35,6 @@
 #define COLDEST_PART 16
 
 /**
- * nb_tier_set_free() - how much of a node is free
- * @t: the tiers
- * @nid: the node
- * @free_bytes: what is free of it
- * @reserve_pct: what is always left free
- *
- * Context: numabald, before it asks for anything that concerns the node.
- */
-void nb_tier_set_free(struct nb_tier *t, int nid, uint64_t free_bytes,
-		      unsigned int reserve_pct)
-{
-	struct nb_tier_node *n = &t->node[nid];
-	uint64_t reserve;
-
-	n->total_bytes = t->topo->mem_total_kb[nid] * 1024;
-	reserve = n->total_bytes / 100 * reserve_pct;
-	n->free_bytes = free_bytes - nb_min(free_bytes, reserve);
-}
-
-/**
- * nb_tier_take_room() - is there room for a chunk on a node now?
- * @t: the tiers
- * @nid: the node
- * @bytes: the chunk's size
- *
- * Context: numabald.
- * Return: true if so; it is taken.
- */
-bool nb_tier_take_room(struct nb_tier *t, int nid, uint64_t bytes)
-{
-	struct nb_tier_node *n = &t->node[nid];
-
-	if (n->free_bytes < bytes)
-		return false;
-	n->free_bytes -= bytes;
-	return true;
-}
-
-/**
  * nb_tier_plan_begin() - start to count
  * @t: the tiers
  *

@@ -134,7 +134,7 @@ enum nb_why n_tiering_filter(struct n_proc *p, struct n_sample *sm,
 enum nb_why n_tiering_admit(struct n_proc *p, struct n_sample *sm,
 			    enum nb_why why);
 void n_tiering_moved(struct n_proc *p, uint32_t start, int nid,
-		     uint32_t nr_moved);
+		     uint32_t nr_moved, uint32_t nr_failed);
 void n_tiering_run(struct n_proc *p);
 
 /* numabal_place.c */

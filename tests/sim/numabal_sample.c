@@ -94,7 +94,7 @@ static void run_move(struct n_proc *p, struct n_sample *sm)
 		n_move(p, sm->start, sm->nr, sm->dst_nid, &sm->nr_failed);
 	if (sm->nr_failed)
 		sm->why = NB_WHY_PAGE_TARGET_FULL;
-	n_tiering_moved(p, sm->start, sm->dst_nid, sm->nr_moved);
+	n_tiering_moved(p, sm->start, sm->dst_nid, sm->nr_moved, sm->nr_failed);
 }
 
 /* lib/sample.c, account() */

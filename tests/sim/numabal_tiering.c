@@ -113,10 +113,19 @@ enum nb_why n_tiering_admit(struct n_proc *p, struct n_sample *sm,
 }
 
 void n_tiering_moved(struct n_proc *p, uint32_t start, int nid,
-		     uint32_t nr_moved)
+		     uint32_t nr_moved, uint32_t nr_failed)
 {
-	if (p->tiering && nr_moved)
-		nb_tier_moved(&p->tiering->tier, &p->b->tier_chunk[start], nid);
+	struct nb_tier_chunk *c = &p->b->tier_chunk[start];
+	struct n_tiering *t = p->tiering;
+	uint64_t bytes = (nr_moved + nr_failed) * (uint64_t)N_PAGE_BYTES;
+
+	if (!t || !bytes)
+		return;
+	nb_tier_learn(&t->tier, nid, bytes, nr_moved > nr_failed);
+	if (nr_moved > nr_failed)
+		nb_tier_moved(&t->tier, c, nid);
+	else
+		nb_tier_stayed(&t->tier, c);
 }
 
 /* The level of a chunk that may make room; -1: not known, or it cannot. */
@@ -167,7 +176,7 @@ static void demote(struct n_proc *p, uint32_t start, uint32_t nr)
 	if (to == NB_NO_NODE)
 		return;
 	moved = n_move(p, start, nr, to, &failed);
-	n_tiering_moved(p, start, to, moved);
+	n_tiering_moved(p, start, to, moved, failed);
 	p->b->why_count[NB_WHY_PAGE_DEMOTED]++;
 }
 
@@ -181,7 +190,7 @@ static void admit(struct n_proc *p, const struct n_waiting *w)
 					bytes_of(p, w->start, nr)))
 		return;
 	moved = n_move(p, w->start, nr, w->dst_nid, &failed);
-	n_tiering_moved(p, w->start, w->dst_nid, moved);
+	n_tiering_moved(p, w->start, w->dst_nid, moved, failed);
 	p->b->why_count[NB_WHY_PAGE_HOT]++;
 }
 

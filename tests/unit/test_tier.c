@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy/tier.c, tier_plan.c: who is hot, who is cold, who goes and who comes.
+ * policy/tier.c, tier_heat.c, tier_plan.c: who is hot, who is cold, who goes
+ * and who comes.
  */
 #include "../../lib/policy/tier.h"
 
@@ -276,6 +277,46 @@ static void test_bounces(void **state)
 	assert_int_equal(promote(2, 0, &c), NB_WHY_PAGE_COLD);
 }
 
+/* What the kernel does not move has to show itself, too. */
+static void test_stayed(void **state)
+{
+	struct nb_tier_chunk c = chunk(2, 0, 4);
+
+	(void)state;
+	nb_tier_stayed(&tier, &c);
+	assert_int_equal(c.nid1, 3);
+	assert_int_equal(promote(2, 0, &c), NB_WHY_PAGE_PROVE);
+	assert_int_equal(promote(2, 0, &c), NB_WHY_PAGE_HOT);
+	nb_tier_stayed(&tier, &c);
+	assert_int_equal(c.count, 4);
+	/* In fast memory nobody has to be held back. */
+	c = chunk(0, 0, 4);
+	nb_tier_stayed(&tier, &c);
+	assert_int_equal(c.count, 0);
+}
+
+/* What the kernel refuses is not free, up to a sixteenth of the node. */
+static void test_learn(void **state)
+{
+	(void)state;
+	nb_tier_learn(&tier, 0, 16 * NB_MIB, false);
+	nb_tier_set_free(&tier, 0, 100 * NB_MIB, 0);
+	assert_int_equal(tier.node[0].free_bytes, 84 * NB_MIB);
+	nb_tier_set_free(&tier, 1, 100 * NB_MIB, 0);
+	assert_int_equal(tier.node[1].free_bytes, 100 * NB_MIB);
+	for (int i = 0; i < 10; i++)
+		nb_tier_learn(&tier, 0, 16 * NB_MIB, false);
+	nb_tier_set_free(&tier, 0, 100 * NB_MIB, 0);
+	assert_int_equal(tier.node[0].free_bytes, 36 * NB_MIB);
+	/* What it moves makes us forget. */
+	nb_tier_learn(&tier, 0, 64 * NB_MIB, true);
+	nb_tier_set_free(&tier, 0, 100 * NB_MIB, 0);
+	assert_int_equal(tier.node[0].free_bytes, 40 * NB_MIB);
+	nb_tier_learn(&tier, 0, 16 * 1024 * NB_MIB, true);
+	nb_tier_set_free(&tier, 0, 100 * NB_MIB, 0);
+	assert_int_equal(tier.node[0].free_bytes, 100 * NB_MIB);
+}
+
 /* In fast memory, bounces are forgotten. */
 static void test_forget(void **state)
 {
@@ -413,6 +454,8 @@ int main(void)
 		cmocka_unit_test_setup(test_promote, setup),
 		cmocka_unit_test_setup(test_room, setup),
 		cmocka_unit_test_setup(test_bounces, setup),
+		cmocka_unit_test_setup(test_stayed, setup),
+		cmocka_unit_test_setup(test_learn, setup),
 		cmocka_unit_test_setup(test_forget, setup),
 		cmocka_unit_test_setup(test_plan_pairs, setup),
 		cmocka_unit_test_setup(test_plan_margin, setup),

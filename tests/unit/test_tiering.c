@@ -174,6 +174,25 @@ static void test_full(void **state)
 	assert_int_equal(nr_on(SLOW, 0), 0);
 }
 
+/* Trying is dear: the kernel is not asked again at the next use. */
+static void test_refused(void **state)
+{
+	(void)state;
+	for (uint64_t a = SLOW; a < SLOW + CHUNK; a += FAKE_PAGE)
+		fake_page(a)->refuses = EBUSY;
+	know(SLOW, HOT);
+	used(SLOW);
+	assert_int_equal(decided(NB_WHY_PAGE_HOT), 1);
+	assert_int_equal(nr_on(SLOW, 0), 0);
+	used(SLOW);
+	assert_int_equal(decided(NB_WHY_PAGE_PROVE), 1);
+	for (uint64_t a = SLOW; a < SLOW + CHUNK; a += FAKE_PAGE)
+		fake_page(a)->refuses = 0;
+	used(SLOW);
+	assert_int_equal(decided(NB_WHY_PAGE_HOT), 2);
+	assert_int_equal(nr_on(SLOW, 0), PAGES);
+}
+
 /* Rounds are a tenth of a second apart, and only if there is a reason. */
 static void test_rounds(void **state)
 {
@@ -301,6 +320,8 @@ int main(void)
 		cmocka_unit_test_setup(test_stays, setup),
 		cmocka_unit_test_setup(test_moved_meanwhile, setup),
 		cmocka_unit_test_setup(test_armed, setup),
+		/* last: what was refused is remembered */
+		cmocka_unit_test_setup(test_refused, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
