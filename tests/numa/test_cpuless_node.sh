@@ -6,5 +6,5 @@
 
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here" || exit 1
-exec ./run-guest.sh -t 240 cpuless-node -- \
-	cases/any.sh
+exec ./run-guest.sh -t 300 cpuless-node -- \
+	cases/any.sh cases/tier.sh
