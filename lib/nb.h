@@ -85,7 +85,7 @@ struct numabal {
 	struct nb_migrate migrate;		/* (D) */
 	const char *why_untraced;		/* (D) .why before it came */
 	bool pages_off;		/* (D) the kernel refuses to move */
-	bool tasks_off;		/* (D) ... or to re-pin */
+	_Atomic bool tasks_off; /* (A) ... or to re-pin */
 	uint64_t next_scan_ns;	/* (D) */
 	uint64_t next_tasks_ns; /* (D) */
 	uint64_t scan_cpu_ns;	/* (D) process CPU at the last scan */
@@ -111,6 +111,12 @@ extern struct numabal nb;
 
 #define nb_count(name, n)                                                      \
 	atomic_fetch_add_explicit(&nb.count.name, (n), memory_order_relaxed)
+
+/* Threads that start ask this, too. */
+static inline bool nb_may_move_tasks(void)
+{
+	return nb.cfg.move_tasks && nb.cfg.mode == NB_MODE_ON && !nb.tasks_off;
+}
 
 /* numabald.c */
 extern __thread bool nb_creating_daemon

@@ -37,35 +37,26 @@ static void set_idle(struct nb_node_load *l, uint64_t idle)
 {
 	uint64_t all = l->nr_cpus * 1000ULL;
 
-	/* Four fifths of a CPU's time is a free CPU. */
-	l->nr_idle = (uint32_t)((idle + 200) / 1000);
+	l->nr_idle = nb_free_cpus(idle);
 	l->busy_milli = (uint32_t)(all - nb_min(all, idle));
 }
 
-/* Idle CPUs of each node since the last round, in thousandths summed up. */
+/* Idle CPUs of each node since the last round. */
 static void load_idle(void)
 {
-	uint64_t idle[NB_MAX_NODES] = {0};
+	uint64_t idle[NB_MAX_NODES];
 	int cpu, nid;
 
 	if (nb_cpu_times_read(times, nb.topo.nr_cpus) < 0)
 		return; /* no /proc/stat: no node looks idle */
 	nb_for_each_cpu (cpu, &nb.topo.cpus_allowed) {
-		struct nb_cpu_times *a, *b;
-		uint64_t total;
-
 		if (cpu >= nb.topo.nr_cpus)
 			break;
 		nid = nb_cpu_to_nid(&nb.topo, cpu);
-		if (nid == NB_NO_NODE)
-			continue;
-		a = &times_before[cpu];
-		b = &times[cpu];
-		place.load[nid].nr_cpus++;
-		total = b->total - a->total;
-		if (total && b->total > a->total && b->idle >= a->idle)
-			idle[nid] += (b->idle - a->idle) * 1000 / total;
+		if (nid != NB_NO_NODE)
+			place.load[nid].nr_cpus++;
 	}
+	nb_cpu_times_idle(&nb.topo, times_before, times, idle);
 	nb_for_each_nid (nid, &nb.topo.has_cpu)
 		set_idle(&place.load[nid], idle[nid]);
 	memcpy(times_before, times, (size_t)nb.topo.nr_cpus * sizeof(*times));
@@ -150,7 +141,7 @@ static void place_one(struct nb_task *t, int slot)
 
 	if (t->hold)
 		t->hold--;
-	if (!nb.cfg.move_tasks || nb.tasks_off || nb.cfg.mode != NB_MODE_ON)
+	if (!nb_may_move_tasks())
 		why = NB_WHY_TASK_OFF;
 	else
 		why = nb_task_place(&place, &t->view, &nid);

@@ -322,14 +322,12 @@ void nb_record_scan(uint64_t now_ns, const struct nb_vma *vmas, int nr,
 void nb_record_batch(uint64_t now_ns, unsigned int nr)
 {
 	struct nb_record_event ev;
-	bool off =
-		!nb.cfg.move_tasks || nb.tasks_off || nb.cfg.mode != NB_MODE_ON;
 
 	if (!nb_record_on())
 		return;
 	ev = EVENT(BATCH, SET(BATCH, nr_samples, nr),
 		   SET(BATCH, time_ns, now_ns), SET(BATCH, cycles, nb_cycles()),
-		   SET(BATCH, tasks_off, off));
+		   SET(BATCH, tasks_off, !nb_may_move_tasks()));
 	nb_record_add(&ev);
 }
 

@@ -145,7 +145,7 @@ static void look_up_regions(unsigned int nr)
 /* Will the next placement bring the thread to its preferred node? */
 static bool task_free(const struct nb_task *t)
 {
-	if (!nb.cfg.move_tasks || nb.tasks_off || nb.cfg.mode != NB_MODE_ON)
+	if (!nb_may_move_tasks())
 		return false;
 	return t->place_why == NB_WHY_TASK_PREFERRED ||
 	       (t->place_why == NB_WHY_TASK_STAY && t->running);

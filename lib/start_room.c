@@ -43,11 +43,6 @@ static _Atomic uint64_t asked_ns;	       /* (A) a thread was created */
 static struct start *_Atomic starts; /* (A) by slot; NULL: nobody asked yet */
 static struct nb_cpu_times *times, *before; /* (D) */
 
-static bool may_place(void)
-{
-	return nb.cfg.move_tasks && nb.cfg.mode == NB_MODE_ON && !nb.tasks_off;
-}
-
 static enum nb_why choose(int slot, int creator, int *nid)
 {
 	struct nb_task_start ts = {.topo = &nb.topo, .nodes = nb.cfg.nodes};
@@ -95,7 +90,7 @@ void nb_start_begin(int slot, int creator)
 	int nid;
 
 	atomic_store(&asked_ns, now_ns);
-	if (!all || !at_ns || now_ns - at_ns > FRESH_NS || !may_place())
+	if (!all || !at_ns || now_ns - at_ns > FRESH_NS || !nb_may_move_tasks())
 		goto out_release;
 	why = choose(slot, creator, &nid);
 	if (nb_why_is_yes(why) && !take(nid))
@@ -164,26 +159,6 @@ static bool get_memory(void)
 	return before;
 }
 
-/* Thousandths of CPUs, since the last time. */
-static void count_idle(uint64_t idle[NB_MAX_NODES])
-{
-	int cpu;
-
-	nb_for_each_cpu (cpu, &nb.topo.cpus_allowed) {
-		int nid = nb_cpu_to_nid(&nb.topo, cpu);
-		uint64_t total;
-
-		if (cpu >= nb.topo.nr_cpus || nid == NB_NO_NODE)
-			continue;
-		total = times[cpu].total - before[cpu].total;
-		if (times[cpu].total > before[cpu].total &&
-		    times[cpu].idle >= before[cpu].idle)
-			idle[nid] += (times[cpu].idle - before[cpu].idle) *
-				     1000 / total;
-	}
-	memcpy(before, times, (size_t)nb.topo.nr_cpus * sizeof(*times));
-}
-
 /**
  * nb_start_publish() - how many CPUs are idle
  * @idle: thousandths of CPUs, by node.
@@ -200,8 +175,7 @@ void nb_start_publish(const uint64_t idle[NB_MAX_NODES], uint64_t now_ns)
 			     nb_arena_map(NB_MAX_SLOTS * sizeof(struct start)));
 	atomic_fetch_add(&epoch, 1);
 	nb_for_each_nid (n, &nb.topo.has_cpu) {
-		/* Four fifths of a CPU's time is a free CPU: place.c. */
-		uint32_t nr = (uint32_t)((idle[n] + 200) / 1000);
+		uint32_t nr = nb_free_cpus(idle[n]);
 		uint32_t of_late = atomic_exchange(&started[n], 0);
 
 		/* Those have run for a part of that time only. */
@@ -212,12 +186,13 @@ void nb_start_publish(const uint64_t idle[NB_MAX_NODES], uint64_t now_ns)
 
 static void look_at_cpus(uint64_t now_ns)
 {
-	uint64_t idle[NB_MAX_NODES] = {0};
+	uint64_t idle[NB_MAX_NODES];
 	bool first = !before;
 
 	if (!get_memory() || nb_cpu_times_read(times, nb.topo.nr_cpus) < 0)
 		return;
-	count_idle(idle);
+	nb_cpu_times_idle(&nb.topo, before, times, idle);
+	memcpy(before, times, (size_t)nb.topo.nr_cpus * sizeof(*times));
 	/* Else they are since the machine was started. */
 	if (!first)
 		nb_start_publish(idle, now_ns);
@@ -237,7 +212,8 @@ void nb_start_walk(uint64_t now_ns)
 
 	for (int i = 0; all && i < nr; i++)
 		look_at(&all[i], i);
-	if (may_place() && at_ns && now_ns - nb_min(now_ns, at_ns) < ASKED_NS)
+	if (nb_may_move_tasks() && at_ns &&
+	    now_ns - nb_min(now_ns, at_ns) < ASKED_NS)
 		look_at_cpus(now_ns);
 }
 

@@ -282,6 +282,36 @@ int nb_cpu_times_read(struct nb_cpu_times *times, int nr_cpus)
 }
 
 /**
+ * nb_cpu_times_idle() - how much of each node's CPUs was idle
+ * @t: the machine; CPUs that the program may not use do not count
+ * @before: one for each CPU
+ * @now: and the same later
+ * @idle: out: thousandths of CPUs, by node
+ *
+ * Context: Any thread.
+ */
+void nb_cpu_times_idle(const struct nb_topology *t,
+		       const struct nb_cpu_times *before,
+		       const struct nb_cpu_times *now,
+		       uint64_t idle[NB_MAX_NODES])
+{
+	int cpu;
+
+	memset(idle, 0, NB_MAX_NODES * sizeof(*idle));
+	nb_for_each_cpu (cpu, &t->cpus_allowed) {
+		int nid = nb_cpu_to_nid(t, cpu);
+
+		if (cpu >= t->nr_cpus)
+			break;
+		if (nid == NB_NO_NODE || now[cpu].total <= before[cpu].total ||
+		    now[cpu].idle < before[cpu].idle)
+			continue;
+		idle[nid] += (now[cpu].idle - before[cpu].idle) * 1000 /
+			     (now[cpu].total - before[cpu].total);
+	}
+}
+
+/**
  * nb_rss_bytes() - resident set of the process
  *
  * Context: Any thread.

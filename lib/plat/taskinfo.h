@@ -5,7 +5,7 @@
 #ifndef NB_TASKINFO_H
 #define NB_TASKINFO_H
 
-#include "../base/nodemask.h"
+#include "../base/topology.h"
 
 #include <sys/types.h>
 
@@ -32,6 +32,16 @@ struct nb_cpu_times {
 };
 
 int nb_cpu_times_read(struct nb_cpu_times *times, int nr_cpus);
+void nb_cpu_times_idle(const struct nb_topology *t,
+		       const struct nb_cpu_times *before,
+		       const struct nb_cpu_times *now,
+		       uint64_t idle[NB_MAX_NODES]);
+
+/* Of thousandths of CPUs: four fifths of a CPU's time is a free CPU. */
+static inline uint32_t nb_free_cpus(uint64_t idle)
+{
+	return (uint32_t)((idle + 200) / 1000);
+}
 
 /* Resident set in bytes; 0 when /proc is not there. */
 uint64_t nb_rss_bytes(void);

@@ -198,10 +198,40 @@ static void test_memory(void **state)
 	munmap(p, len);
 }
 
+static void test_idle_by_node(void **state)
+{
+	struct nb_topology t = {.nr_cpus = 4};
+	struct nb_cpu_times before[4] = {{.idle = 10, .total = 100},
+					 {.idle = 10, .total = 100},
+					 {.idle = 10, .total = 100},
+					 {.idle = 10, .total = 100}};
+	struct nb_cpu_times now[4] = {{.idle = 60, .total = 200},
+				      {.idle = 110, .total = 200},
+				      {.idle = 9, .total = 200},
+				      {.idle = 10, .total = 100}};
+	uint64_t idle[NB_MAX_NODES];
+
+	(void)state;
+	t.online.bits = t.has_cpu.bits = 3;
+	for (int cpu = 0; cpu < 5; cpu++) {
+		nb_cpu_set(&t.cpus_allowed, cpu);
+		nb_cpu_set(&t.node_cpus[cpu & 1], cpu);
+		t.cpu_to_nid[cpu] = (int16_t)(cpu & 1);
+	}
+	idle[63] = 7;
+	nb_cpu_times_idle(&t, before, now, idle);
+	assert_int_equal(idle[0], 500);	 /* CPU 2's count went backwards */
+	assert_int_equal(idle[1], 1000); /* CPU 3's stood still */
+	assert_int_equal(idle[63], 0);
+	assert_int_equal(nb_free_cpus(799), 0);
+	assert_int_equal(nb_free_cpus(800), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_self),
+		cmocka_unit_test(test_idle_by_node),
 		cmocka_unit_test(test_comm),
 		cmocka_unit_test(test_no_such_thread),
 		cmocka_unit_test(test_threads),
