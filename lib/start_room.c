@@ -63,12 +63,21 @@ static enum nb_why choose(int slot, int creator, int *nid)
 	return nb_task_start(&ts, &who, nid);
 }
 
+/* Not below 0: the table may have been published anew since it was taken. */
+static void give_back(int nid)
+{
+	uint32_t nr = atomic_load(&started[nid]);
+
+	while (nr && !atomic_compare_exchange_weak(&started[nid], &nr, nr - 1))
+		;
+}
+
 /* One of the node's idle CPUs, unless others were faster. */
 static bool take(int nid)
 {
 	if (atomic_fetch_add(&started[nid], 1) < atomic_load(&room[nid]))
 		return true;
-	atomic_fetch_sub(&started[nid], 1);
+	give_back(nid);
 	return false;
 }
 
@@ -96,7 +105,7 @@ void nb_start_begin(int slot, int creator)
 	if (nb_why_is_yes(why) && !take(nid))
 		why = NB_WHY_TASK_NODE_BUSY;
 	else if (nb_why_is_yes(why) && nb_affinity_pin(slot, tid, nid)) {
-		atomic_fetch_sub(&started[nid], 1);
+		give_back(nid);
 		why = NB_WHY_TASK_NO_CPU;
 	}
 	atomic_fetch_add_explicit(&nb.why_count[why], 1, memory_order_relaxed);
@@ -121,7 +130,7 @@ void nb_start_end(int slot)
 	uint32_t nid1 = all ? atomic_exchange(&all[slot].nid1, 0) : 0;
 
 	if (nid1 && atomic_load(&all[slot].epoch) == atomic_load(&epoch))
-		atomic_fetch_sub(&started[nid1 - 1], 1);
+		give_back((int)nid1 - 1);
 }
 
 /* A thread that was not seen in any memory does not belong there. */

@@ -9,6 +9,7 @@
 #include "../../lib/tasks.h"
 #include "fake_sys.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -162,6 +163,31 @@ static void test_left_alone(void **state)
 		assert_int_equal(begin(16 + i), NODE);
 }
 
+static long counted_anew(pid_t tid, const struct nb_cpumask *mask)
+{
+	(void)tid;
+	(void)mask;
+	publish(CPUS, 0);
+	return -EPERM;
+}
+
+/* Between the taking of a CPU and its return all were counted again. */
+static void test_counted_meanwhile(void **state)
+{
+	struct nb_sys sys = fake_sys;
+	int s = slot(10);
+
+	(void)state;
+	sys.sched_setaffinity = counted_anew;
+	assert_int_equal(nb_affinity_init(&sys, &nb.topo), 0);
+	nb_affinity_inherit(s, slot(CREATOR));
+	nb_start_begin(s, slot(CREATOR));
+	assert_int_equal(nb_affinity_init(&fake_sys, &nb.topo), 0);
+	publish(CPUS, 0);
+	for (int i = 0; i < CPUS; i++)
+		assert_int_equal(begin(11 + i), NODE);
+}
+
 static void test_bound(void **state)
 {
 	struct nb_cpumask one = nb.topo.node_cpus[1];
@@ -238,6 +264,7 @@ int main(void)
 		cmocka_unit_test_setup(test_beside, setup),
 		cmocka_unit_test_setup(test_each_cpu_once, setup),
 		cmocka_unit_test_setup(test_left_alone, setup),
+		cmocka_unit_test_setup(test_counted_meanwhile, setup),
 		cmocka_unit_test_setup(test_bound, setup),
 		cmocka_unit_test_setup(test_not_seen, setup),
 	};
