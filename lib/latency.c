@@ -27,6 +27,7 @@
 #include <string.h>
 
 static struct nb_keepers taken; /* (L:as) */
+static _Atomic bool any_taken;	/* (A) else the walk has nothing to do */
 static struct nb_keepers idle;	/* (D) taken, but unused at the last walk */
 
 _Static_assert(NB_NR_KEEPERS - 1 == NB_REGION_KEEPER >> NB_REGION_KEEPER_SHIFT,
@@ -42,6 +43,7 @@ static uint8_t take_keeper(void)
 	while (n < NB_NR_KEEPERS - 1 && nb_keeper_isset(&taken, n))
 		n++;
 	nb_keeper_set(&taken, n);
+	atomic_store(&any_taken, true);
 	return (uint8_t)n;
 }
 
@@ -140,14 +142,18 @@ static void release(const struct nb_keepers *gone)
 {
 	struct nb_keepers now;
 	struct nb_sigstate ss;
+	bool any = false;
 
 	nb_keep_release(gone);
 	nb_lock(&nb.as_lock, &ss);
 	release_regions(gone);
 	/* The last one may have been shared out meanwhile. */
 	now = in_use();
-	for (unsigned int i = 0; i < nb_array_size(taken.bits); i++)
+	for (unsigned int i = 0; i < nb_array_size(taken.bits); i++) {
 		taken.bits[i] &= ~gone->bits[i] | now.bits[i];
+		any |= !!taken.bits[i];
+	}
+	atomic_store(&any_taken, any);
 	nb_unlock(&nb.as_lock, &ss);
 }
 
@@ -167,6 +173,8 @@ void nb_latency_walk(void)
 
 	if (nb.cfg.latency_threads[0])
 		look_at_names();
+	if (!atomic_load(&any_taken))
+		return;
 	nb_lock(&nb.as_lock, &ss);
 	now = in_use();
 	gone = taken;
