@@ -4,7 +4,8 @@
  * makes room for it (policy/tier.c, tier_plan.c).
  *
  * Faults pass through here on their way to a decision.  What should move to a
- * node that is full waits, for a tenth of a second at most: then all chunks
+ * node that is full waits, for a tenth of a second or, where there is very much
+ * memory, so long that the next does not take too much time: then all chunks
  * are counted, by what is known of them and without a look at them, some cold
  * ones are demoted, and what waits is let in or forgotten.
  *
@@ -25,6 +26,11 @@
 
 /* Between two rounds, and between two looks at how much is free. */
 #define ROUND_NS (100 * NB_NSEC_PER_MSEC)
+/*
+ * All chunks are gone through three times in a round, to count them, to demote
+ * some and for those that are new: about 3 % of numabald's CPU at most.
+ */
+#define ROUND_COST_FACTOR 100
 /* So much is demoted in a second at most. */
 #define RATE_BYTES (512 * NB_MIB)
 #define MAX_WAITING 4096
@@ -75,15 +81,12 @@ int nb_tiering_init(void)
 {
 	struct tiering *t;
 
-	if (tg)
+	if (tg || !nb_tier_needed(&nb.topo, nb.cfg.nodes))
 		return 0;
 	t = nb_arena_map(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
-	if (!nb_tier_init(&t->tier, &nb.topo, nb.cfg.nodes)) {
-		nb_arena_unmap(t, sizeof(*t));
-		return 0;
-	}
+	nb_tier_init(&t->tier, &nb.topo, nb.cfg.nodes);
 	nb_rate_limit_init(&t->rate, RATE_BYTES, nb_clock_ns());
 	nb_chunk_table_tiers();
 	tg = t;
@@ -404,6 +407,7 @@ static void admit_waiting(void)
  */
 void nb_tiering_run(uint64_t now_ns)
 {
+	uint64_t cpu_ns;
 	int nr_vmas;
 
 	if (!tg || now_ns < tg->next_ns ||
@@ -422,8 +426,11 @@ void nb_tiering_run(uint64_t now_ns)
 	ask();
 	tg->nr = 0;
 	nb_tier_plan_begin(&tg->tier);
+	cpu_ns = nb_thread_cpu_ns();
 	for_each_chunk(nr_vmas, count);
 	count_waiting();
+	cpu_ns = nb_thread_cpu_ns() - cpu_ns;
+	tg->next_ns = now_ns + nb_max(ROUND_NS, cpu_ns * ROUND_COST_FACTOR);
 	if (nb_tier_plan(&tg->tier,
 			 nb_rate_limit_take(&tg->rate, UINT64_MAX, now_ns))) {
 		for_each_chunk(nr_vmas, demote);

@@ -35,6 +35,26 @@
 /* A chunk that bounces has to show itself hot 2, 4, ... 64 times. */
 #define MAX_BOUNCES 6
 
+static uint64_t usable(const struct nb_topology *topo, struct nb_nodemask nodes)
+{
+	return topo->has_memory.bits & topo->mems_allowed.bits & nodes.bits;
+}
+
+/**
+ * nb_tier_needed() - is some memory slower than other?
+ * @topo: the machine
+ * @nodes: nodes that numabal may use
+ *
+ * Context: start only.
+ * Return: true if there are two tiers; else there is nothing to be done here.
+ */
+bool nb_tier_needed(const struct nb_topology *topo, struct nb_nodemask nodes)
+{
+	uint64_t bits = usable(topo, nodes);
+
+	return bits & topo->has_cpu.bits && bits & ~topo->has_cpu.bits;
+}
+
 /**
  * nb_tier_init() - which nodes are slower tiers
  * @t: out: the tiers
@@ -42,21 +62,18 @@
  * @nodes: nodes that numabal may use
  *
  * Context: start only.
- * Return: true if there are two tiers; else there is nothing to be done here.
  */
-bool nb_tier_init(struct nb_tier *t, const struct nb_topology *topo,
+void nb_tier_init(struct nb_tier *t, const struct nb_topology *topo,
 		  struct nb_nodemask nodes)
 {
-	uint64_t usable =
-		topo->has_memory.bits & topo->mems_allowed.bits & nodes.bits;
+	uint64_t bits = usable(topo, nodes);
 
 	memset(t, 0, sizeof(*t));
 	t->topo = topo;
-	t->fast.bits = usable & topo->has_cpu.bits;
-	t->slow.bits = usable & ~topo->has_cpu.bits;
+	t->fast.bits = bits & topo->has_cpu.bits;
+	t->slow.bits = bits & ~topo->has_cpu.bits;
 	for (int n = 0; n < NB_MAX_NODES; n++)
 		t->node[n].hot_level = NB_TIER_HOT_LEVEL;
-	return t->fast.bits && t->slow.bits;
 }
 
 /**

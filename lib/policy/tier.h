@@ -77,7 +77,8 @@ int nb_tier_level_cold(const struct nb_tier *t, const struct nb_tier_chunk *c,
 		       bool armed);
 
 /* tier.c: what comes */
-bool nb_tier_init(struct nb_tier *t, const struct nb_topology *topo,
+bool nb_tier_needed(const struct nb_topology *topo, struct nb_nodemask nodes);
+void nb_tier_init(struct nb_tier *t, const struct nb_topology *topo,
 		  struct nb_nodemask nodes);
 void nb_tier_set_free(struct nb_tier *t, int nid, uint64_t free_bytes,
 		      unsigned int reserve_pct);

@@ -17,13 +17,13 @@
 
 void n_tiering_init(struct n_proc *p)
 {
-	struct n_tiering *t = calloc(1, sizeof(*t));
+	struct n_tiering *t;
 
-	assert(t);
-	if (!nb_tier_init(&t->tier, &p->topo, p->nodes)) {
-		free(t);
+	if (!nb_tier_needed(&p->topo, p->nodes))
 		return;
-	}
+	t = calloc(1, sizeof(*t));
+	assert(t);
+	nb_tier_init(&t->tier, &p->topo, p->nodes);
 	nb_rate_limit_init(&t->rate, RATE_BYTES, 0);
 	p->tiering = t;
 }

@@ -46,7 +46,8 @@ static int setup(void **state)
 		for (int b = 0; b < 4; b++)
 			topo.distance[a][b] = a % 2 == b % 2 ? 20 : 30;
 	}
-	assert_true(nb_tier_init(&tier, &topo, topo.online));
+	assert_true(nb_tier_needed(&topo, topo.online));
+	nb_tier_init(&tier, &topo, topo.online);
 	now = 1000 * S;
 	pass(0);
 	pass(1 * S);
@@ -76,19 +77,20 @@ static void test_tiers(void **state)
 	assert_int_equal(tier.slow.bits, 0xc);
 	/* Only what may be used, and has memory, is a tier. */
 	topo.mems_allowed.bits = 0xb;
-	assert_true(nb_tier_init(&tier, &topo, nodes));
+	assert_true(nb_tier_needed(&topo, nodes));
+	nb_tier_init(&tier, &topo, nodes);
 	assert_int_equal(tier.slow.bits, 0x8);
 	nodes.bits = 0x7;
-	assert_false(nb_tier_init(&tier, &topo, nodes));
+	assert_false(nb_tier_needed(&topo, nodes));
 	topo.mems_allowed.bits = 0xf;
 	nodes.bits = 0xc;
-	assert_false(nb_tier_init(&tier, &topo, nodes));
+	assert_false(nb_tier_needed(&topo, nodes));
 	nodes.bits = 0xf;
 	topo.has_memory.bits = 0x3;
-	assert_false(nb_tier_init(&tier, &topo, nodes));
+	assert_false(nb_tier_needed(&topo, nodes));
 	topo.has_memory.bits = 0xf;
 	topo.has_cpu.bits = 0xf;
-	assert_false(nb_tier_init(&tier, &topo, nodes));
+	assert_false(nb_tier_needed(&topo, nodes));
 }
 
 /* Levels are quarters of an octave, from the time between arming and use. */
