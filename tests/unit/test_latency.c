@@ -11,7 +11,7 @@
 #include "../../lib/nb.h"
 #include "../../lib/regions.h"
 #include "../../lib/tasks.h"
-#include "fake_sys.h"
+#include "fake_process.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -23,33 +23,19 @@
 
 #include <cmocka.h>
 
-#define NOBODY 10000000 /* no thread has such an id */
-#define BLOCK(n) (FAKE_BASE + (n)*NB_BLOCK_BYTES)
-#define CHUNK 65536ULL
-
 static uint32_t wake;
 
 static int setup(void **state)
 {
 	(void)state;
-	fake_reset();
-	fake_map(FAKE_BASE, FAKE_END - FAKE_BASE, 0);
-	fake_topology(&nb.topo, 2, 2);
-	nb.sys = &fake_sys;
-	nb.page_bytes = FAKE_PAGE;
-	nb.thp = NB_THP_NEVER;
-	nb_config_defaults(&nb.cfg);
-	if (nb_chunk_table_init() || nb_regions_init() || nb_tasks_init() ||
-	    nb_arming_init() || nb_affinity_init(nb.sys, &nb.topo))
+	fake_process(2, 2);
+	if (fake_process_tables() || nb_arming_init())
 		return -1;
 	nb_hint_fault_init(&fake_sys, &wake);
 	memset(&nb_fault_totals, 0, sizeof(nb_fault_totals));
 	memset(&nb.scan, 0, sizeof(nb.scan));
 	nb.scan_opts =
 		(struct nb_scan_opts){256, FAKE_PAGE, 8 * NB_BLOCK_BYTES};
-	nb_regions_clear();
-	nb_forget_range(FAKE_BASE, FAKE_END, true);
-	nb_tasks_after_fork();
 	for (int i = 0; i < 3; i++) /* what a test before has left */
 		nb_latency_walk();
 	nb_regions_add(BLOCK(2), BLOCK(6), 0, 0);

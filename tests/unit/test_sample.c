@@ -8,7 +8,7 @@
 #include "../../lib/nb.h"
 #include "../../lib/regions.h"
 #include "../../lib/tasks.h"
-#include "fake_sys.h"
+#include "fake_process.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -17,37 +17,12 @@
 
 #include <cmocka.h>
 
-#define CHUNK 65536ULL
-#define NOBODY 10000000 /* no thread has such an id */
-#define BLOCK(n) (FAKE_BASE + (n)*NB_BLOCK_BYTES)
-
 static int setup(void **state)
 {
 	(void)state;
-	fake_reset();
-	fake_map(FAKE_BASE, FAKE_END - FAKE_BASE, 0);
-	fake_topology(&nb.topo, 4, 4);
-	nb.sys = &fake_sys;
-	nb.page_bytes = FAKE_PAGE;
-	nb.thp = NB_THP_NEVER;
-	nb_config_defaults(&nb.cfg);
-	nb.cfg.mode = NB_MODE_ON;
-	nb.cfg.nodes = nb.topo.mems_allowed;
-	nb.pages_off = false;
-	atomic_store(&nb.all_locked, false);
-	memset(&nb.count, 0, sizeof(nb.count));
-	memset(&nb.pass, 0, sizeof(nb.pass));
-	memset(nb.why_count, 0, sizeof(nb.why_count));
-	nb_rate_limit_init(&nb.rate, 0, 0);
-	if (nb_chunk_table_init() || nb_regions_init() || nb_tasks_init() ||
-	    nb_samples_init() || nb_affinity_init(nb.sys, &nb.topo))
+	fake_process(4, 4);
+	if (fake_process_tables())
 		return -1;
-	if (!nb.migrate.pages &&
-	    nb_migrate_init(&nb.migrate, nb.sys, &nb.topo, FAKE_PAGE))
-		return -1;
-	nb_regions_clear();
-	nb_forget_range(FAKE_BASE, FAKE_END, true);
-	nb_tasks_after_fork();
 	for (unsigned int i = 0; i < 32; i++)
 		nb_block_get(BLOCK(i), 16);
 	nb_regions_add(BLOCK(2), BLOCK(6), 0, 0);

@@ -11,7 +11,7 @@
 #include "../../lib/regions.h"
 #include "../../lib/tasks.h"
 #include "../../lib/tiering.h"
-#include "fake_sys.h"
+#include "fake_process.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -20,10 +20,7 @@
 
 #include <cmocka.h>
 
-#define CHUNK 65536ULL
 #define PAGES (CHUNK / FAKE_PAGE)
-#define NOBODY 10000000 /* no thread has such an id */
-#define BLOCK(n) (FAKE_BASE + (n)*NB_BLOCK_BYTES)
 #define SLOW BLOCK(2) /* 2 MiB each: on node 1, which has no CPU */
 #define FAST BLOCK(3) /* ... and on node 0 */
 #define HOT 0	      /* levels, times 4 */
@@ -51,33 +48,11 @@ static void know(uint64_t addr, uint8_t level4)
 static int setup(void **state)
 {
 	(void)state;
-	fake_reset();
-	fake_map(FAKE_BASE, FAKE_END - FAKE_BASE, 0);
+	fake_process(2, 4);
 	fake_map(SLOW, NB_BLOCK_BYTES, 1);
-	fake_topology(&nb.topo, 2, 4);
 	nb.topo.has_cpu.bits = 1;
-	nb.sys = &fake_sys;
-	nb.page_bytes = FAKE_PAGE;
-	nb.thp = NB_THP_NEVER;
-	nb_config_defaults(&nb.cfg);
-	nb.cfg.mode = NB_MODE_ON;
-	nb.cfg.nodes = nb.topo.mems_allowed;
-	nb.pages_off = false;
-	atomic_store(&nb.all_locked, false);
-	memset(&nb.count, 0, sizeof(nb.count));
-	memset(&nb.pass, 0, sizeof(nb.pass));
-	memset(nb.why_count, 0, sizeof(nb.why_count));
-	nb_rate_limit_init(&nb.rate, 0, 0);
-	if (nb_chunk_table_init() || nb_tiering_init() || nb_regions_init() ||
-	    nb_tasks_init() || nb_samples_init() ||
-	    nb_affinity_init(nb.sys, &nb.topo))
+	if (nb_tiering_init() || fake_process_tables())
 		return -1;
-	if (!nb.migrate.pages &&
-	    nb_migrate_init(&nb.migrate, nb.sys, &nb.topo, FAKE_PAGE))
-		return -1;
-	nb_regions_clear();
-	nb_forget_range(FAKE_BASE, FAKE_END, true);
-	nb_tasks_after_fork();
 	nb_regions_add(SLOW, SLOW + NB_BLOCK_BYTES, 0, 0);
 	nb_regions_add(FAST, FAST + NB_BLOCK_BYTES, 0, 0);
 	for (uint64_t a = SLOW; a < FAST + NB_BLOCK_BYTES; a += CHUNK) {
