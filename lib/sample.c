@@ -12,6 +12,7 @@
 #include "nb.h"
 #include "plat/arena.h"
 #include "policy/migrate_filter.h"
+#include "policy/task_place.h"
 #include "policy/tier.h"
 #include "record.h"
 #include "regions.h"
@@ -145,10 +146,7 @@ static void look_up_regions(unsigned int nr)
 /* Will the next placement bring the thread to its preferred node? */
 static bool task_free(const struct nb_task *t)
 {
-	if (!nb_may_move_tasks())
-		return false;
-	return t->place_why == NB_WHY_TASK_PREFERRED ||
-	       (t->place_why == NB_WHY_TASK_STAY && t->running);
+	return nb_may_move_tasks() && nb_task_follows(t->place_why, t->running);
 }
 
 static struct nb_tiering_use tiering_use(const struct sample *s)

@@ -7,6 +7,7 @@
 
 #include "../base/plan.h"
 #include "../base/topology.h"
+#include "../base/why.h"
 
 /* One node's CPUs since the last decision, as seen by this process. */
 struct nb_node_load {
@@ -44,6 +45,14 @@ struct nb_task_place {
 	uint32_t nr_pinned[NB_MAX_NODES];  /* running threads that must stay */
 	uint32_t nr_leaving[NB_MAX_NODES]; /* of them, those that want to go */
 };
+
+/* Will the next round bring a thread to its preferred node, or keep it there?
+ */
+static inline bool nb_task_follows(enum nb_why place_why, bool running)
+{
+	return place_why == NB_WHY_TASK_PREFERRED ||
+	       (place_why == NB_WHY_TASK_STAY && running);
+}
 
 /* Rounds that a released thread waits before it may be pinned again. */
 #define NB_TASK_HOLD_ROUNDS 8

@@ -8,13 +8,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* lib/sample.c, task_free() */
-static bool task_free(const struct n_task *t)
-{
-	return t->place_why == NB_WHY_TASK_PREFERRED ||
-	       (t->place_why == NB_WHY_TASK_STAY && t->running);
-}
-
 static struct nb_numa_faults *faults_of(const struct n_proc *p,
 					struct n_task *t)
 {
@@ -36,7 +29,7 @@ static enum nb_why decide(struct n_proc *p, struct n_sample *sm)
 		.cpu_nid = sm->fault->nid,
 		.last = sm->last,
 		.numa_preferred_nid = nf->numa_preferred_nid,
-		.task_free = task_free(t),
+		.task_free = nb_task_follows(t->place_why, t->running),
 		.task_scan_seq = nf->numa_scan_seq,
 		.nodes = p->nodes,
 	};

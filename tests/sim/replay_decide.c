@@ -90,10 +90,7 @@ static struct nb_page_history *history_of(struct replay *r,
 /* lib/sample.c, task_free() */
 static bool task_free(const struct replay *r, const struct replay_task *t)
 {
-	if (r->tasks_off)
-		return false;
-	return t->place_why == NB_WHY_TASK_PREFERRED ||
-	       (t->place_why == NB_WHY_TASK_STAY && t->running);
+	return !r->tasks_off && nb_task_follows(t->place_why, t->running);
 }
 
 /* lib/sample.c, decide() */
