@@ -131,10 +131,11 @@ static int arm_part(struct nb_arm_batch *batch, uint64_t addr,
 	return (int)pages;
 }
 
+/* Under the as lock, as what ends or suspends balancing is done under it. */
 static bool may_arm_now(void)
 {
-	return !atomic_load(&nb.inhibit) && !atomic_load(&nb.crashed) &&
-	       !atomic_load(&nb.paused) &&
+	return nb_is_active() && !atomic_load(&nb.inhibit) &&
+	       !atomic_load(&nb.crashed) && !atomic_load(&nb.paused) &&
 	       nb_clock_ns() >= atomic_load(&nb.inhibit_until_ns);
 }
 

@@ -255,6 +255,25 @@ static void test_gone_meanwhile(void **state)
 	assert_false(armed(BLOCK(11)));
 }
 
+/* The program does what numabal steps back from: nb_standdown(). */
+static void step_back(void)
+{
+	atomic_store(&nb.state, NB_STOOD_DOWN);
+}
+
+static void test_stood_down_meanwhile(void **state)
+{
+	(void)state;
+	add(BLOCK(2), BLOCK(4));
+	add(BLOCK(6), BLOCK(8));
+	fake.meanwhile = step_back;
+	nb_scan_run(NOW);
+	/* What was armed before it gives back itself. */
+	assert_true(armed(BLOCK(2)));
+	assert_false(armed(BLOCK(6)));
+	assert_int_equal(armed_pages(), 2 * 512);
+}
+
 /* Every call fails in turn: nothing is lost, or all is given up in order. */
 static void test_each_call_fails(void **state)
 {
@@ -325,6 +344,7 @@ int main(void)
 		cmocka_unit_test_setup(test_stops, setup),
 		cmocka_unit_test_setup(test_excluded, setup),
 		cmocka_unit_test_setup(test_gone_meanwhile, setup),
+		cmocka_unit_test_setup(test_stood_down_meanwhile, setup),
 		cmocka_unit_test_setup(test_each_call_fails, setup),
 		cmocka_unit_test_setup(test_no_room, setup),
 	};
