@@ -27,7 +27,7 @@
 #define MOVES_PER_THREAD 0.5
 
 static uint64_t first_seed = 1, count = 300;
-static uint32_t secs = 30, jobs = 1, wanted;
+static uint32_t secs = 30, jobs, wanted; /* jobs 0: one per CPU */
 static bool rest, verbose;
 
 static void usage(FILE *f)
@@ -38,7 +38,7 @@ static void usage(FILE *f)
 		   "  -T SECS  simulated time (30)\n"
 		   "  -p LIST  patterns, with commas (all)\n"
 		   "  -e       programs come to rest, too\n"
-		   "  -j N     processes (1)\n"
+		   "  -j N     processes (as many as CPUs, 8 at most)\n"
 		   "  -v       a line for each seed\n");
 }
 
@@ -194,7 +194,7 @@ static int run_jobs(void)
 		if (pid < 0)
 			return 1;
 		if (!pid)
-			_exit(run_job(j));
+			exit(run_job(j));
 	}
 	while (wait(&status) > 0)
 		failed += WIFEXITED(status) ? WEXITSTATUS(status) : 1;
@@ -247,6 +247,9 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	if (!jobs)
+		jobs = (uint32_t)nb_clamp(sysconf(_SC_NPROCESSORS_ONLN), 1L,
+					  8L);
 	failed = run_jobs();
 	printf("%llu seeds from %llu, %d failed\n", (unsigned long long)count,
 	       (unsigned long long)first_seed, failed);
