@@ -2,10 +2,9 @@
 /*
  * Threads that start beside their creators.  numabald publishes how many CPUs
  * of each node are idle; a new thread, before it runs any of the program's
- * code, takes one of them: it binds itself to the node, as numabald would.
- * That is a pin as any other: the program does not see it, and placement
- * moves or releases the thread when it has hint faults.  If it has none for
- * some seconds it is released.
+ * code, takes one of them: it goes to the node, and is then as free as its
+ * creator would be without numabal.  What it uses first is allocated there, and
+ * as it has a CPU to itself the kernel has no reason to take it elsewhere.
  *
  * Idle CPUs are counted while threads are being created, once a second; a
  * thread that comes when they have not been is left to the kernel.
@@ -32,7 +31,6 @@
 struct start {
 	_Atomic uint16_t nid1;	/* (A) */
 	_Atomic uint32_t epoch; /* (A) */
-	uint32_t task, secs;	/* (D) whose life, and seconds without faults */
 };
 
 static _Atomic uint32_t room[NB_MAX_NODES];    /* (A) by numabald */
@@ -86,7 +84,7 @@ static bool take(int nid)
  * @slot: its slot; it has its creator's mask, nb_affinity_inherit().
  * @creator: its creator's slot.
  *
- * Otherwise it may run where its creator may.
+ * From then on it may run where its creator may.
  *
  * Context: the new thread.
  */
@@ -109,11 +107,10 @@ void nb_start_begin(int slot, int creator)
 		why = NB_WHY_TASK_NO_CPU;
 	}
 	atomic_fetch_add_explicit(&nb.why_count[why], 1, memory_order_relaxed);
-	if (!nb_why_is_yes(why))
-		goto out_release;
-	atomic_store(&all[slot].epoch, atomic_load(&epoch));
-	atomic_store(&all[slot].nid1, (uint16_t)(nid + 1));
-	return;
+	if (nb_why_is_yes(why)) {
+		atomic_store(&all[slot].epoch, atomic_load(&epoch));
+		atomic_store(&all[slot].nid1, (uint16_t)(nid + 1));
+	}
 out_release:
 	nb_affinity_release(slot, tid);
 }
@@ -131,30 +128,6 @@ void nb_start_end(int slot)
 
 	if (nid1 && atomic_load(&all[slot].epoch) == atomic_load(&epoch))
 		give_back((int)nid1 - 1);
-}
-
-/* A thread that was not seen in any memory does not belong there. */
-static void look_at(struct start *s, int slot)
-{
-	const struct nb_task *t = nb_task_at(slot);
-	int nid = atomic_load(&s->nid1) - 1;
-
-	if (nid < 0 || !t->id)
-		return;
-	if (s->task != t->id) {
-		s->task = t->id;
-		s->secs = 0;
-	}
-	/* It has statistics, or was placed since: as any other from now on. */
-	if ((t->nf && t->nf->total) || nb_affinity_pinned_nid(slot) != nid) {
-		s->secs = NB_TASK_START_SECS + 1;
-		return;
-	}
-	if (s->secs > NB_TASK_START_SECS || s->secs++ < NB_TASK_START_SECS)
-		return;
-	nb_affinity_release(slot, t->tid);
-	atomic_fetch_add_explicit(&nb.why_count[NB_WHY_TASK_START_OVER], 1,
-				  memory_order_relaxed);
 }
 
 static bool get_memory(void)
@@ -208,19 +181,15 @@ static void look_at_cpus(uint64_t now_ns)
 }
 
 /**
- * nb_start_walk() - how much room there is now, and who is to be released
+ * nb_start_walk() - how much room there is now
  * @now_ns: the time.
  *
  * Context: numabald, once a second.
  */
 void nb_start_walk(uint64_t now_ns)
 {
-	struct start *all = atomic_load(&starts);
 	uint64_t at_ns = atomic_load(&asked_ns);
-	int nr = nb_slots_used();
 
-	for (int i = 0; all && i < nr; i++)
-		look_at(&all[i], i);
 	if (nb_may_move_tasks() && at_ns &&
 	    now_ns - nb_min(now_ns, at_ns) < ASKED_NS)
 		look_at_cpus(now_ns);

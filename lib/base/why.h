@@ -48,7 +48,6 @@
 	X(TASK_NODE_BUSY, "no free capacity on its preferred node", 0)         \
 	X(TASK_NO_CPU, "no allowed CPU on its preferred node", 0)              \
 	X(TASK_HOLD, "released lately: waiting", 0)                            \
-	X(TASK_START_OVER, "started beside its creator, but not seen", 0)      \
 	X(TASK_OFF, "thread migration is switched off", 0)
 
 enum nb_why {

@@ -22,9 +22,6 @@ struct nb_task_creator {
 	bool bound;		  /* the program chose its CPUs */
 };
 
-/* Seconds that a thread without hint faults is kept there. */
-#define NB_TASK_START_SECS 8
-
 enum nb_why nb_task_start(const struct nb_task_start *ts,
 			  const struct nb_task_creator *creator, int *nid);
 

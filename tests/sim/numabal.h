@@ -31,8 +31,7 @@ struct n_task {
 	uint32_t hold, moves;
 	uint64_t run_ns, wait_ns, round_ns;
 	uint64_t d_run_ns, d_wait_ns, d_ns;
-	int16_t start_nid;   /* ... where it started beside its creator */
-	uint32_t start_secs; /* ... and for how long; 0: settled */
+	int16_t start_nid; /* ... where it started beside its creator */
 	uint32_t start_epoch;
 	struct nb_numa_faults *nf;
 	struct sim_fault ring[N_RING_SIZE];

@@ -6,42 +6,16 @@
 
 #define WALK_NS NB_NSEC_PER_SEC /* lib/numabald.c */
 
-/* look_at() */
-static void look_at(struct n_proc *p, int thread)
-{
-	struct n_task *t = p->b->task[thread];
-
-	if (!t->start_secs)
-		return;
-	/* It has statistics, or was placed since. */
-	if ((t->nf && t->nf->total) || t->pinned_nid != t->start_nid) {
-		t->start_secs = 0;
-		return;
-	}
-	if (t->start_secs++ < NB_TASK_START_SECS)
-		return;
-	t->start_secs = 0;
-	t->pinned_nid = NB_NO_NODE;
-	p->b->why_count[NB_WHY_TASK_START_OVER]++;
-	sim_set_affinity(p->b->s, thread, p->topo.has_cpu);
-}
-
 /* nb_start_publish() */
 void n_start_publish(struct n_proc *p)
 {
 	const struct sim *s = p->b->s;
 	double passed = (double)(s->now_ns - p->start_ns);
 	double idle[NB_MAX_NODES] = {0};
-	struct n_task *t;
-	int i;
 
 	if (s->now_ns < p->next_walk_ns)
 		return;
 	p->next_walk_ns = s->now_ns + WALK_NS;
-	n_for_each_task(t, i, p)
-	{
-		look_at(p, i);
-	}
 	p->start_ns = s->now_ns;
 	for (int cpu = 0; cpu < s->m.nr_cpus; cpu++) {
 		double busy = s->busy_ns[cpu] - p->start_busy[cpu];
@@ -85,18 +59,13 @@ int n_start_place(struct n_proc *p, int creator)
 void n_start_begin(struct n_proc *p, int thread)
 {
 	struct n_task *t = p->b->task[thread];
-	struct nb_nodemask nodes = {0};
 
 	t->start_nid = (int16_t)p->placed_nid;
 	p->placed_nid = NB_NO_NODE;
 	if (t->start_nid == NB_NO_NODE)
 		return;
 	p->start.started[t->start_nid]++;
-	t->pinned_nid = t->start_nid;
-	t->start_secs = 1;
 	t->start_epoch = p->start_epoch;
-	nb_node_set(&nodes, t->start_nid);
-	sim_set_affinity(p->b->s, thread, nodes);
 }
 
 /* nb_start_end() */
