@@ -31,6 +31,7 @@ static inline void fake_process(int nr_nodes, int cpus_per_node)
 	nb_config_defaults(&nb.cfg);
 	nb.cfg.mode = NB_MODE_ON;
 	nb.cfg.nodes = nb.topo.mems_allowed;
+	atomic_store(&nb.state, NB_RUNNING);
 	nb.pages_off = false;
 	atomic_store(&nb.all_locked, false);
 	memset(&nb.count, 0, sizeof(nb.count));
