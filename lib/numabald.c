@@ -255,6 +255,7 @@ static void maybe_scan(uint64_t now)
 		note_settling(before);
 		size_windows();
 		nb.scan.pass_ended = false;
+		nb.window = nb.pass; /* which begins anew */
 	} else {
 		note_phase_change();
 	}

@@ -218,6 +218,10 @@ bool nb_scan_phase_changed(const struct nb_pass_faults *before,
 	uint64_t all = local + now->remote - before->remote;
 	uint64_t faults = now->faults - before->faults;
 
+	/* Another pass has begun: this window tells nothing. */
+	if (now->faults < before->faults || now->local < before->local ||
+	    now->remote < before->remote)
+		return false;
 	return faults >= CHANGE_MIN_FAULTS &&
 	       local * 1000 + all * CHANGE_PERMILLE < all * local_permille;
 }

@@ -298,6 +298,7 @@ static void maybe_scan(struct n_proc *p)
 		note_settling(p, before);
 		size_windows(p);
 		p->scan.pass_ended = false;
+		p->window = p->pass;
 	} else {
 		note_phase_change(p);
 	}

@@ -257,6 +257,17 @@ static void a_window_tells_of_new_ways(void **state)
 	assert_false(nb_scan_phase_changed(&a, &b, 600));
 	b.faults = 83;
 	assert_false(nb_scan_phase_changed(&a, &b, 1000));
+	/* Counters that began anew in between are not compared. */
+	b.faults = 84;
+	assert_true(nb_scan_phase_changed(&a, &b, 1000));
+	b.local = 99;
+	assert_false(nb_scan_phase_changed(&a, &b, 1000));
+	b.local = 130;
+	b.remote = 49;
+	assert_false(nb_scan_phase_changed(&a, &b, 1000));
+	b.remote = 120;
+	b.faults = 19;
+	assert_false(nb_scan_phase_changed(&a, &b, 1000));
 }
 
 static void quick_passes(void **state)
