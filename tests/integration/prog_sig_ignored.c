@@ -6,6 +6,9 @@
  * EINTR must not notice.  Then one of them is given a handler, which maps
  * memory itself, and is ignored again, over and over.  Knows nothing of
  * numabal; run by test_guard_ignored.sh.
+ *
+ * None is sent before all threads are there: libc blocks signals while it
+ * makes one, and what the first thread has blocked waits, and may interrupt.
  */
 #define _GNU_SOURCE
 #include "armed.h"
@@ -18,6 +21,7 @@
 #include <sys/epoll.h>
 
 static _Atomic bool over;
+static pthread_barrier_t all_there;
 static _Atomic long sent, waits, interrupted, handled;
 
 static void map_some(void)
@@ -34,6 +38,7 @@ static void *send_all(void *arg)
 	const int sigs[] = {SIGCHLD, SIGURG, SIGWINCH, SIGCONT, SIGUSR1};
 
 	(void)arg;
+	pthread_barrier_wait(&all_there);
 	for (unsigned int i = 0; !atomic_load(&over); i++) {
 		kill(getpid(), sigs[i % 5]);
 		atomic_fetch_add(&sent, 1);
@@ -47,6 +52,7 @@ static void *wait_for_signal(void *arg)
 	sigset_t set;
 
 	(void)arg;
+	pthread_barrier_wait(&all_there);
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	while (!atomic_load(&over)) {
@@ -63,6 +69,7 @@ static void *wait_for_event(void *arg)
 	struct epoll_event ev;
 
 	(void)arg;
+	pthread_barrier_wait(&all_there);
 	while (!atomic_load(&over)) {
 		atomic_fetch_add(&waits, 1);
 		if (epoll_wait(ep, &ev, 1, 5))
@@ -84,6 +91,7 @@ static void *change(void *arg)
 	struct sigaction sa = {.sa_handler = on_signal};
 
 	(void)arg;
+	pthread_barrier_wait(&all_there);
 	for (unsigned int i = 0; !atomic_load(&over); i++) {
 		sa.sa_flags = i & 1 ? (int)SA_RESETHAND : SA_RESTART;
 		sigaction(SIGURG, &sa, NULL);
@@ -101,12 +109,15 @@ static bool work(unsigned char *buf, int seconds,
 		 void *(*const others[3])(void *))
 {
 	time_t until = time(NULL) + seconds;
+	unsigned int nr = others[2] ? 3 : 2;
 	pthread_t th[3];
 
 	atomic_store(&over, false);
-	for (int i = 0; i < 3; i++)
-		if (others[i] && pthread_create(&th[i], NULL, others[i], NULL))
+	pthread_barrier_init(&all_there, NULL, nr + 1);
+	for (unsigned int i = 0; i < nr; i++)
+		if (pthread_create(&th[i], NULL, others[i], NULL))
 			return false;
+	pthread_barrier_wait(&all_there);
 	while (time(NULL) < until) {
 		for (int i = 0; i < 2000; i++)
 			map_some();
@@ -114,9 +125,8 @@ static bool work(unsigned char *buf, int seconds,
 			((volatile unsigned char *)buf)[i]++;
 	}
 	atomic_store(&over, true);
-	for (int i = 0; i < 3; i++)
-		if (others[i])
-			pthread_join(th[i], NULL);
+	for (unsigned int i = 0; i < nr; i++)
+		pthread_join(th[i], NULL);
 	return true;
 }
 

@@ -26,5 +26,5 @@ echo "$passes passes, $faults hint faults, $(value pct) % overhead"
 [ "${faults:-0}" -ge 1000 ] || fail "hardly anything was armed"
 [ "${passes:-0}" -ge 4 ] || fail "no quick passes"
 # Four quick ones, and then each is longer than the one before.
-[ "${passes:-999}" -le 30 ] || fail "it does not settle"
+[ "${passes:-999}" -le 16 ] || fail "it does not settle"
 exit "$bad"
