@@ -11,6 +11,7 @@
  * Called by the guard for a thread that comes on a stack that is new, and by
  * numabald for what the handler of hint faults has met.
  */
+#include "base/mutant.h"
 #include "guard_mm.h"
 #include "mech/slot.h"
 #include "nb.h"
@@ -104,8 +105,8 @@ void nb_mm_stack(struct nb_slot *slot, uint64_t sp)
 	struct nb_range r;
 	bool ok = true;
 
-	if (!nb_regions_may_overlap(sp - nb_min(sp, STACK_REACH),
-				    sp + STACK_REACH))
+	if (NB_NO_STACK || !nb_regions_may_overlap(sp - nb_min(sp, STACK_REACH),
+						   sp + STACK_REACH))
 		return;
 	if (slot && stack_again(slot, sp))
 		return;

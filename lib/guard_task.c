@@ -12,6 +12,7 @@
  */
 #include "guard_task.h"
 
+#include "base/mutant.h"
 #include "guard_mm.h"
 #include "hooks.h"
 #include "mech/arm.h"
@@ -205,7 +206,9 @@ const struct nb_guard_hook nb_guard_task = {task_enter, task_leave};
 
 /* What clone(2) and clone3(2) have in common. */
 struct areas {
-	uint64_t flags, parent_tid, child_tid, tls, stack, stack_bytes;
+	uint64_t flags, parent_tid, child_tid, tls;
+	uint64_t stack, stack_bytes; /* clone3(2) */
+	uint64_t stack_top;	     /* clone(2): how large is not said */
 };
 
 static bool clone_areas(const struct nb_regs *r, struct areas *a)
@@ -216,6 +219,7 @@ static bool clone_areas(const struct nb_regs *r, struct areas *a)
 	memset(a, 0, sizeof(*a));
 	if (r->rax == SYS_clone) {
 		a->flags = r->arg[0];
+		a->stack_top = r->arg[1];
 		a->parent_tid = r->arg[2];
 #ifdef __x86_64__
 		a->child_tid = r->arg[3];
@@ -248,6 +252,19 @@ static void inherit_mask(uint64_t tls)
 		nb_guard_copy((void *)where, &blocked, sizeof(blocked));
 }
 
+/*
+ * A hint fault of the new thread has its frame there, until the thread has an
+ * alternate stack.
+ */
+static void clone_stack(const struct areas *a)
+{
+	if (NB_NO_CLONE_STACK)
+		return;
+	never(a->stack, a->stack_bytes);
+	if (a->stack_top)
+		nb_mm_stack(NULL, a->stack_top - 1);
+}
+
 /**
  * nb_task_clone_never() - never arm what a new thread's kernel side writes to
  * @r: registers before clone(2) or clone3(2)
@@ -271,7 +288,7 @@ void nb_task_clone_never(const struct nb_regs *r)
 		if (a.flags & CLONE_THREAD)
 			inherit_mask(a.tls);
 	}
-	never(a.stack, a.stack_bytes);
+	clone_stack(&a);
 }
 
 /* ---- robust mutexes ------------------------------------------------------ */

@@ -29,4 +29,37 @@
 #define NB_NO_MM_HOOK false
 #endif
 
+/* Stacks are armed as all memory is; that of a new thread alone. */
+#ifdef NB_MUTANT_NO_STACK
+#define NB_NO_STACK true
+#else
+#define NB_NO_STACK false
+#endif
+#if defined(NB_MUTANT_NO_CLONE_STACK) || defined(NB_MUTANT_NO_STACK)
+#define NB_NO_CLONE_STACK true
+#else
+#define NB_NO_CLONE_STACK false
+#endif
+
+/* Memory stays armed while a crash ends the program. */
+#ifdef NB_MUTANT_NO_CRASH
+#define NB_NO_CRASH true
+#else
+#define NB_NO_CRASH false
+#endif
+
+/* A SIGSEGV that is not ours does not go to the program's handler. */
+#ifdef NB_MUTANT_NO_CHAIN
+#define NB_NO_CHAIN true
+#else
+#define NB_NO_CHAIN false
+#endif
+
+/* A frame is put over what lies below the stack pointer and is in use. */
+#ifdef NB_MUTANT_NO_RED_ZONE
+#define NB_NO_RED_ZONE true
+#else
+#define NB_NO_RED_ZONE false
+#endif
+
 #endif /* NB_MUTANT_H */

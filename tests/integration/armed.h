@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define BUF_BYTES ((size_t)8 << 20)
+#define LONELY_BYTES ((size_t)256 << 10)
 #define WAIT_S 20
 
 #define CHECK(cond)                                                            \
@@ -110,6 +111,23 @@ static inline unsigned char *armed_buffer(void)
 
 	if (!wait_armed(p) || !wait_armed(p + BUF_BYTES - 4096))
 		exit(98);
+	return p;
+}
+
+/* Memory with nothing else anywhere near it. */
+static inline unsigned char *lonely_buffer(void)
+{
+	const size_t gap = 16UL << 20, bytes = LONELY_BYTES;
+	unsigned char *p = mmap(NULL, 2 * gap, PROT_NONE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	p = mmap(p + gap, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	memset(p, 1, bytes);
 	return p;
 }
 

@@ -2,15 +2,14 @@
 /*
  * Memory that the kernel reads and writes without being asked: thread-local
  * storage with rseq areas and words of thread ids, alternate stacks, robust
- * mutexes, stacks of coroutines and of threads that libc does not know.
- * Knows nothing of numabal; run by test_aspace.sh.
+ * mutexes, stacks of coroutines.  Knows nothing of numabal; run by
+ * test_aspace.sh.
  */
 #define _GNU_SOURCE
 #include "armed.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -148,6 +147,8 @@ static bool altstack(void)
 	return true;
 }
 
+#define COROUTINES 16
+
 /* Signals one by one: the next when the last was handled. */
 #define SIGNALS 400
 static pthread_t target;
@@ -184,6 +185,22 @@ static __attribute__((noinline)) unsigned long dig(unsigned long n)
 	return deep[(n * 509) % sizeof(deep) / (PAGE / 2) * (PAGE / 2)];
 }
 
+/* No stack that was used is armed, while other memory is. */
+static unsigned char *stack_of[COROUTINES];
+
+static bool stacks_stay_open(void)
+{
+	unsigned char *other = lonely_buffer();
+
+	for (int round = 0; round < 4; round++) {
+		CHECK(other && wait_armed(other + PAGE));
+		for (int i = 0; i < COROUTINES; i++)
+			CHECK(!is_armed(stack_of[i] + STACK / 4));
+		other[PAGE]++;
+	}
+	return true;
+}
+
 static bool signals_arrive(void (*turn)(unsigned long))
 {
 	unsigned long n = 0;
@@ -200,7 +217,6 @@ static bool signals_arrive(void (*turn)(unsigned long))
 	return true;
 }
 
-#define COROUTINES 16
 static ucontext_t back, coroutine[COROUTINES];
 static unsigned long sum;
 
@@ -229,15 +245,15 @@ static bool contexts(void)
 {
 	for (volatile int i = 0; i < COROUTINES; i++) {
 		CHECK(!getcontext(&coroutine[i]));
-		coroutine[i].uc_stack.ss_sp =
-			i % 2 ? malloc(STACK) : new_buffer(STACK);
+		stack_of[i] = i % 2 ? malloc(STACK) : new_buffer(STACK);
+		CHECK(stack_of[i]);
+		memset(stack_of[i], 1, STACK);
+		coroutine[i].uc_stack.ss_sp = stack_of[i];
 		coroutine[i].uc_stack.ss_size = STACK;
-		CHECK(coroutine[i].uc_stack.ss_sp);
-		memset(coroutine[i].uc_stack.ss_sp, 1, STACK);
 		makecontext(&coroutine[i], body_of, 0);
 	}
 	CHECK(signals_arrive(turn_context) && !atomic_load(&lost));
-	return true;
+	return stacks_stay_open();
 }
 
 #ifdef __x86_64__
@@ -290,6 +306,7 @@ static bool make_stacks(void)
 		void **top = (void **)(((uintptr_t)p + STACK) & ~15UL);
 
 		CHECK(p);
+		stack_of[i] = p;
 		memset(p, 1, STACK);
 		*--top = NULL;
 		*--top = NULL;
@@ -304,24 +321,7 @@ static bool hand_written(void)
 	announced = true;
 	CHECK(make_stacks());
 	CHECK(signals_arrive(turn_by_hand) && !atomic_load(&lost));
-	return true;
-}
-
-/* Memory with nothing else anywhere near it. */
-static unsigned char *lonely_buffer(void)
-{
-	const size_t gap = 16UL << 20, bytes = 64 * PAGE;
-	unsigned char *p = mmap(NULL, 2 * gap, PROT_NONE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	p = mmap(p + gap, bytes, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	memset(p, 1, bytes);
-	return p;
+	return stacks_stay_open();
 }
 
 /* Known by nothing but the hint faults of their first use. */
@@ -343,76 +343,6 @@ static bool silent(void)
 	return true;
 }
 
-/* ---- threads without libc ------------------------------------------------ */
-
-struct raw {
-	_Atomic int tid; /* cleared by the kernel at its end */
-	int fd;
-	unsigned char *buf;
-	long result;
-};
-
-static long raw_call(long nr, long a, long b, long c, long d)
-{
-	register long r10 __asm__("r10") = d;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-
-static int raw_main(void *arg)
-{
-	struct raw *r = arg;
-
-	r->result = 0;
-	for (long i = 0; i < 400; i++) {
-		long at = i * 37 % 1024 * (long)PAGE;
-
-		r->buf[at + 17]++;
-		r->result += raw_call(SYS_pread64, r->fd,
-				      (long)(r->buf + at + 100), 3000, 0);
-	}
-	raw_call(SYS_exit, 0, 0, 0, 0);
-	return 0;
-}
-
-static bool raw_threads(void)
-{
-	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-			  CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID |
-			  CLONE_CHILD_CLEARTID;
-	unsigned char *stacks = new_buffer(THREADS * STACK);
-	struct raw *raw = (void *)new_buffer(sizeof(*raw) * THREADS);
-	int fd = open("/proc/self/exe", O_RDONLY);
-
-	for (int i = 0; i < THREADS; i++) {
-		raw[i].buf = new_buffer(BUF_BYTES);
-		raw[i].fd = fd;
-		CHECK(wait_armed(raw[i].buf));
-	}
-	for (int i = 0; i < THREADS; i++) {
-		unsigned char *top = stacks + (size_t)(i + 1) * STACK;
-
-		atomic_store(&raw[i].tid, 1);
-		CHECK(clone(raw_main, top, flags, &raw[i], &raw[i].tid, NULL,
-			    &raw[i].tid) > 0);
-	}
-	for (int i = 0; i < THREADS; i++) {
-		struct timespec ts = {20, 0};
-		int tid;
-
-		while ((tid = atomic_load(&raw[i].tid)))
-			CHECK(!syscall(SYS_futex, &raw[i].tid, FUTEX_WAIT, tid,
-				       &ts, NULL, 0) ||
-			      errno == EAGAIN || errno == EINTR);
-		CHECK(raw[i].result == 400 * 3000);
-	}
-	return true;
-}
 #endif
 
 int main(int argc, char **argv)
@@ -425,7 +355,6 @@ int main(int argc, char **argv)
 #ifdef __x86_64__
 		{"by-hand", hand_written},
 		{"silent", silent},
-		{"raw-threads", raw_threads},
 #endif
 		{NULL, NULL},
 	};

@@ -439,7 +439,7 @@ static bool own_stack(void)
 	CHECK(!pthread_attr_setstack(&attr, stack, BUF_BYTES));
 	for (int i = 0; i < 20; i++) {
 		CHECK(!pthread_create(&th, &attr, blocked_reader, p));
-		CHECK(wait_armed(p));
+		CHECK(wait_armed(p) && !is_armed(stack + BUF_BYTES / 2));
 		CHECK(!pthread_cancel(th) && !pthread_join(th, &bad));
 	}
 	munmap(p, BUF_BYTES);

@@ -19,6 +19,7 @@ static struct nb_cpumask hook_mask;
 static size_t hook_size;
 static struct nb_range nevers[16], published[4096];
 static int nr_nevers, nr_published, nr_disarmed;
+static uint64_t stack_seen;
 static const char *stood_down;
 
 bool nb_is_active(void)
@@ -63,6 +64,12 @@ void nb_mm_never(uint64_t start, uint64_t len)
 	nevers[nr_nevers++] = (struct nb_range){start, start + len};
 }
 
+void nb_mm_stack(struct nb_slot *slot, uint64_t sp)
+{
+	assert_null(slot);
+	stack_seen = sp;
+}
+
 void nb_call_publish(struct nb_call *call, uint64_t start, uint64_t len)
 {
 	(void)call;
@@ -93,6 +100,7 @@ static int fresh(void **state)
 	memset(&t, 0, sizeof(t));
 	active = true;
 	nr_nevers = nr_published = nr_disarmed = 0;
+	stack_seen = 0;
 	stood_down = NULL;
 	hook_ret = 0;
 	return 0;
@@ -286,6 +294,7 @@ static void new_threads(void **state)
 	assert_true(is_never(0x2000000, 4));
 	assert_true(is_never(0x3000000 - tls_below, tls_below + TLS_ABOVE));
 	assert_true(is_never(0x4000000, 0x8000));
+	assert_int_equal(stack_seen, 0);
 	fresh(NULL);
 	r.arg[0] = ARG(end - 8);
 	nb_task_clone_never(&r);
@@ -297,11 +306,13 @@ static void new_threads(void **state)
 	nb_task_clone_never(&r);
 	assert_int_equal(nr_nevers, 3);
 	assert_true(is_never(0x2000000, 4));
+	assert_int_equal(stack_seen, 0x4008000 - 1);
 	/* a child with memory of its own */
 	fresh(NULL);
 	r.arg[0] = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 	nb_task_clone_never(&r);
 	assert_int_equal(nr_nevers, 0);
+	assert_int_equal(stack_seen, 0);
 #endif
 }
 
