@@ -102,7 +102,7 @@ check-guard: ## the guard at length: torture, mutants, programs, audit, fuzzers
 check-torture: all ## every kind of system call, armed, for TORTURE_S=60 s
 	$(run) tests/torture/run.sh
 check-mutations: all ## the same without a defence: it must be noticed
-	+$(run) tests/torture/mutations.sh
+	+$(run) tests/torture/mutations.sh tests/mutants.sh
 check-libc: all ## other libcs, from Debian: their sites, and how they run
 	$(run) -t 7200 $(call scripts,tests/libc)
 .PHONY: check-guard check-torture check-mutations check-libc

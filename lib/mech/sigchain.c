@@ -12,6 +12,7 @@
  */
 #include "sigchain.h"
 
+#include "../base/mutant.h"
 #include "../plat/lock.h"
 #include "../plat/sys.h"
 #include "altstack.h"
@@ -329,7 +330,7 @@ static void default_action(siginfo_t *info)
 	struct nb_ksigaction dfl;
 
 	memset(&dfl, 0, sizeof(dfl));
-	if (on_crash)
+	if (on_crash && !NB_NO_CRASH)
 		on_crash();
 	rt_sigaction(&dfl, NULL);
 	/*
@@ -406,7 +407,7 @@ static bool deliver(siginfo_t *info, ucontext_t *uc, struct nb_sigjump *jump)
 	 * A fault while blocked or ignored kills, and so does one on a stack
 	 * without room for the handler: so does the kernel.
 	 */
-	if (act.handler == (uint64_t)SIG_DFL ||
+	if (act.handler == (uint64_t)SIG_DFL || NB_NO_CHAIN ||
 	    act.handler == (uint64_t)SIG_IGN || (!sent && blocked) ||
 	    !enter_handler(&act, info, uc, jump)) {
 		default_action(info);

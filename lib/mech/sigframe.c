@@ -18,6 +18,7 @@
  */
 #include "sigframe.h"
 
+#include "../base/mutant.h"
 #include "../plat/sys.h"
 
 #include <signal.h>
@@ -48,7 +49,7 @@ bool nb_sigframe_on_alt(const ucontext_t *uc, uint64_t sp)
 #if defined(__x86_64__)
 
 /* What is below a stack pointer and still in use. */
-#define RED_ZONE 128
+#define RED_ZONE (NB_NO_RED_ZONE ? 0 : 128)
 /* struct rt_sigframe: return address, the kernel's ucontext, siginfo. */
 #define UC_AT 8
 #define INFO_AT (UC_AT + 304)

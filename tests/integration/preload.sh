@@ -4,13 +4,16 @@
 # preload.sh: sourced by tests of libnumabal-preload.so. Sets NB_OUT, skips
 # where the library cannot be preloaded, and has what runs a program under it
 # with memory being armed all the time, on a machine of one node as well.
+#
+# NB_PROGS: where the programs are, if not in NB_OUT. NB_CASES: only these
+# cases, and nothing that has no case.
 
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 NB_OUT=${NB_OUT:-$PWD/build}
 preload=$NB_OUT/libnumabal-preload.so
-progs=$NB_OUT/tests/integration
+progs=${NB_PROGS:-$NB_OUT}/tests/integration
 bad=0
 
 skip() # WHY
@@ -49,6 +52,16 @@ plain() # COMMAND...: without
 	env NB_PLAIN=1 "$@"
 }
 
+wanted() # CASE
+{
+	[ -z "${NB_CASES:-}" ] || [[ " $NB_CASES " == *" $1 "* ]]
+}
+
+only_cases() # nothing more, if it is cases alone that are wanted
+{
+	[ -z "${NB_CASES:-}" ] || exit "$bad"
+}
+
 # Each case of a program, first without the library: is the test right at all?
 run_cases() # PROGRAM CASE...
 {
@@ -57,6 +70,7 @@ run_cases() # PROGRAM CASE...
 	shift
 	[ -x "$prog" ] || skip "no $prog"
 	for c; do
+		wanted "$c" || continue
 		plain timeout -k 5 60 "$prog" "$c" > "$tmp/out" 2>&1 || {
 			fail "$c, without the library"
 			cat "$tmp/out"

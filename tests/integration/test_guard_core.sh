@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# The core of a crash is that of a run without the library: the registers, the
-# place, the address, and the memory, armed or not.
+# The core of a crash is that of a run without the library: the thread, the
+# registers, the place, the address, and the memory, armed or not.
 # timeout: 200
 
 # shellcheck source=tests/integration/preload.sh
@@ -11,10 +11,16 @@
 prog=$progs/prog_core
 [ -x "$prog" ] || skip "no $prog"
 [ "$(uname -m)" = x86_64 ] || skip "x86-64 only"
-type -P gdb > /dev/null || skip "no gdb"
 [ "$(cat /proc/sys/kernel/core_pattern)" = core ] ||
 	skip "cores go elsewhere: $(cat /proc/sys/kernel/core_pattern)"
 ulimit -c unlimited 2> /dev/null || skip "cores are not allowed here"
+
+# Which thread it strikes, and that nothing is armed in the core.
+mkdir "$tmp/own" && cd "$tmp/own" || exit 1
+run_cases prog_crash_core alone beside-others
+cd - > /dev/null || exit 1
+only_cases
+type -P gdb > /dev/null || skip "no gdb"
 
 # shellcheck disable=SC2016 # $ is gdb's
 for how in plain balanced; do

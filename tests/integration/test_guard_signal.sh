@@ -12,6 +12,7 @@ both() # PROGRAM CASE
 {
 	local prog=$progs/$1
 
+	wanted "$2" || return
 	[ -x "$prog" ] || skip "no $prog"
 	for how in plain balanced; do
 		"$how" timeout -k 5 60 "$prog" "$2" > "$tmp/$how" 2>&1
