@@ -148,12 +148,18 @@ static void put_off(int sig, siginfo_t *info, uint64_t mask, ucontext_t *uc)
 		    sig, (long)info, 0, 0);
 }
 
+/*
+ * We are the only ones who have both of these blocked: libc leaves SIGSETXID
+ * alone where SIGSEGV is blocked in truth, as for exec(2).
+ */
 static bool interrupted_us(const ucontext_t *uc, uint64_t *mask)
 {
+	uint64_t both = NB_SIG_BIT(SIGSEGV) | NB_SIG_BIT(SIGSETXID);
+
 	if (nb_likely(!nb_signals_held()))
 		return false;
 	memcpy(mask, &uc->uc_sigmask, sizeof(*mask));
-	return *mask & NB_SIG_BIT(SIGSEGV);
+	return !(both & ~nb_signals_ignored() & ~*mask);
 }
 
 /* What the kernel has in the program's place. */
