@@ -26,6 +26,7 @@
 #include "guard_signal.h"
 
 #include "guard/patch.h"
+#include "guard_hooks.h"
 #include "mech/sigframe.h"
 #include "plat/lock.h"
 #include "plat/sys.h"
@@ -36,8 +37,7 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
-/* libc's own, which leaves masks alone. */
-#define SIGSETXID 33
+#define SIGSETXID 33	/* libc's own */
 #define FIRST_QUEUED 32 /* the others wait once at most */
 
 /* What the kernel's action has not as the program has set it. */
@@ -112,6 +112,17 @@ static void on_cancel(int sig, siginfo_t *info, void *uc)
 
 #endif
 
+/* Its handlers leave masks alone. */
+static void on_libc(int sig, siginfo_t *info, void *uc)
+{
+	nb_guard_process_handler_begin(uc);
+	if (sig == NB_SIGCANCEL)
+		on_cancel(sig, info, uc);
+	else
+		call(atomic_load(&set[sig].handler), sig, info, uc);
+	nb_guard_process_handler_end(uc);
+}
+
 static uint64_t kernel_handler(uint32_t change)
 {
 	return change & ON_STACK ? (uint64_t)nb_sigmove_entry
@@ -172,10 +183,10 @@ static void on_signal(int sig, siginfo_t *info, void *uc)
 		return;
 	}
 	/* Its mask is its own, and the thread's state is its parent's. */
-	if (sig == SIGSETXID || nb_guard_shared_child())
+	if (nb_guard_shared_child())
 		call(atomic_load(&set[sig].handler), sig, info, uc);
-	else if (sig == NB_SIGCANCEL)
-		on_cancel(sig, info, uc);
+	else if (sig == SIGSETXID || sig == NB_SIGCANCEL)
+		on_libc(sig, info, uc);
 	else
 		on_other(sig, info, uc);
 }

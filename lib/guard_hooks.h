@@ -8,6 +8,8 @@
 
 #include "guard/guard.h"
 
+#include <ucontext.h>
+
 struct nb_tier_choice;
 
 extern const struct nb_guard_hook nb_guard_mm;	    /* guard_mm.c */
@@ -21,6 +23,9 @@ void nb_guard_process_shared(struct nb_regs *r);
 void nb_guard_process_forked(void);
 /* ... a call that was left by a jump */
 void nb_guard_process_abandoned(struct nb_slot *slot, struct nb_call *call);
+/* ... a handler of the program's, which may leave one */
+void nb_guard_process_handler_begin(const ucontext_t *uc);
+void nb_guard_process_handler_end(ucontext_t *uc);
 /* ... a thread that ends */
 void nb_guard_process_leaving(struct nb_slot *slot, const struct nb_call *call);
 

@@ -9,8 +9,9 @@
  * 2. A fork copies the memory while numabald is held off; in the child all is
  *    accessible before the program goes on.  No lock is held where the parent
  *    is suspended for as long as the child likes: its other threads go on.
- * 3. What a call has raised is lowered again, when it returns or when the
- *    thread is seen to have left it by a jump from a handler.
+ * 3. What a call has raised is lowered while a handler of the program runs,
+ *    which may leave it by a jump, and when it returns; else when the thread
+ *    makes or ends another call.
  * 4. Before exec the thread has the mask, the policy and the signals that the
  *    program believes in.
  */
@@ -42,6 +43,8 @@ enum {
 _Static_assert(sizeof(struct nb_exec_signals) <= sizeof(uint64_t),
 	       "fits into one word of aux");
 
+#define PUT_OFF_BY 2 /* in aux: the context of that handler */
+
 static struct nb_exec_signals *saved_signals(struct nb_call *call)
 {
 	return (struct nb_exec_signals *)&call->aux[1];
@@ -65,45 +68,55 @@ static uint64_t clone_flags(const struct nb_regs *r)
 	return r->arg[0];
 }
 
-/* Invariant 3: no handler, which might jump, in between. */
+/* Invariant 3: no handler, which might jump, in between.  Signals blocked. */
+static void raise_all(struct nb_call *call, struct nb_slot *slot,
+		      uint64_t *mask)
+{
+	if (call->aux[0] == EXECUTING)
+		nb_hook_exec_begin();
+	else
+		nb_hook_spawn_begin();
+	if (call->aux[0] == SHARED)
+		atomic_fetch_add(&nb_guard_shared_children, 1);
+	nb_call_owe(&slot->calls, call, true);
+	if (call->aux[0] == EXECUTING)
+		nb_signal_exec_begin(saved_signals(call), mask);
+	else if (call->aux[0] == SHARED)
+		nb_signal_vfork_begin(saved_signals(call), mask);
+}
+
 static void raise_for(struct nb_call *call, const struct nb_regs *r,
 		      uint64_t what)
 {
 	struct nb_slot *slot = nb_slot_for_sp(r->sp, NULL);
 	struct nb_sigstate ss;
 
+	if (!slot)
+		return; /* the guard has just become quiet */
 	memset(saved_signals(call), 0, sizeof(struct nb_exec_signals));
-	nb_signals_block(&ss);
-	if (what == EXECUTING)
-		nb_hook_exec_begin();
-	else
-		nb_hook_spawn_begin();
-	if (what == SHARED)
-		atomic_fetch_add(&nb_guard_shared_children, 1);
 	call->aux[0] = what;
-	if (slot)
-		nb_call_owe(&slot->calls, call, true);
+	nb_signals_block(&ss);
+	raise_all(call, slot, &ss.mask);
 	nb_signals_restore(&ss);
+	nb_call_want_leave(call);
 }
 
-/* SIGSEGV first: it can be done twice, and before anything is armed. */
+/* Likewise.  A handler may have come before, and this be done. */
 static void lower(struct nb_call *call, struct nb_slot *slot)
 {
 	struct nb_sigstate ss;
 
-	if (call->aux[0] == EXECUTING)
-		nb_signal_exec_failed(saved_signals(call));
-	else
-		nb_signal_vfork_end(saved_signals(call));
 	nb_signals_block(&ss);
-	if (call->aux[0] == SHARED)
-		atomic_fetch_sub(&nb_guard_shared_children, 1);
-	if (call->aux[0] == EXECUTING)
-		nb_hook_exec_end();
-	else
-		nb_hook_spawn_end();
-	if (slot)
+	if (atomic_load(&call->flags) & NB_CALL_OWES) {
+		nb_signal_exec_end(saved_signals(call), &ss.mask);
+		if (call->aux[0] == SHARED)
+			atomic_fetch_sub(&nb_guard_shared_children, 1);
+		if (call->aux[0] == EXECUTING)
+			nb_hook_exec_end();
+		else
+			nb_hook_spawn_end();
 		nb_call_owe(&slot->calls, call, false);
+	}
 	nb_signals_restore(&ss);
 }
 
@@ -117,6 +130,87 @@ static void lower(struct nb_call *call, struct nb_slot *slot)
 void nb_guard_process_abandoned(struct nb_slot *slot, struct nb_call *call)
 {
 	lower(call, slot);
+}
+
+/* One that has its copy of our memory is set right when its call returns. */
+static bool in_other_process(void)
+{
+	return nb_sys_getpid() != atomic_load(&nb.pid);
+}
+
+static struct nb_call_stack *own_calls(struct nb_slot **slot)
+{
+	if (!nb_slot_self_existing())
+		return NULL;
+	*slot = nb_slot_for_sp((uint64_t)__builtin_frame_address(0), NULL);
+	return *slot ? &(*slot)->calls : NULL;
+}
+
+/**
+ * nb_guard_process_handler_begin() - a handler of the program is to be called
+ * @uc: the context that it gets.
+ *
+ * It may have interrupted a call that owes something, anywhere between its
+ * hooks, and nobody knows whether it will return.
+ *
+ * Context: signal handler, before the program's.
+ */
+void nb_guard_process_handler_begin(const ucontext_t *uc)
+{
+	struct nb_slot *slot;
+	struct nb_call_stack *s = own_calls(&slot);
+
+	for (uint32_t i = s ? atomic_load(&s->depth) : 0; i--;) {
+		struct nb_call *call = &s->call[i];
+		uint32_t flags = atomic_load(&call->flags);
+
+		/* Of one that was here before and has jumped away. */
+		if (flags & NB_CALL_PUT_OFF &&
+		    call->aux[PUT_OFF_BY] == (uint64_t)uc)
+			atomic_fetch_and(&call->flags, ~NB_CALL_PUT_OFF);
+		if (!(flags & NB_CALL_OWES) || in_other_process())
+			continue;
+		lower(call, slot);
+		call->aux[PUT_OFF_BY] = (uint64_t)uc;
+		atomic_fetch_or(&call->flags, NB_CALL_PUT_OFF);
+	}
+}
+
+/* All signals stay blocked until the kernel has @uc. */
+static void raise_again(struct nb_call *call, struct nb_slot *slot,
+			ucontext_t *uc)
+{
+	struct nb_sigstate ss;
+	uint64_t mask;
+
+	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	nb_signals_block(&ss);
+	raise_all(call, slot, &mask);
+	memcpy(&uc->uc_sigmask, &mask, sizeof(mask));
+	nb_signals_hold(false);
+}
+
+/**
+ * nb_guard_process_handler_end() - a handler of the program has returned
+ * @uc: the context that it had, which is about to be the thread's again.
+ *
+ * Context: signal handler, the last that is done.
+ */
+void nb_guard_process_handler_end(ucontext_t *uc)
+{
+	struct nb_slot *slot;
+	struct nb_call_stack *s = own_calls(&slot);
+
+	for (uint32_t i = s ? atomic_load(&s->depth) : 0; i--;) {
+		struct nb_call *call = &s->call[i];
+
+		if (!(atomic_load(&call->flags) & NB_CALL_PUT_OFF) ||
+		    call->aux[PUT_OFF_BY] != (uint64_t)uc)
+			continue;
+		atomic_fetch_and(&call->flags, ~NB_CALL_PUT_OFF);
+		if (!in_other_process())
+			raise_again(call, slot, uc);
+	}
 }
 
 static void clone_enter(struct nb_call *call, struct nb_regs *r)
@@ -137,11 +231,9 @@ static void clone_enter(struct nb_call *call, struct nb_regs *r)
 	if (!(flags & (CLONE_VM | CLONE_VFORK))) {
 		nb_hook_fork_prepare();
 		call->aux[0] = FORKED;
-	} else if (!(flags & CLONE_VM)) {
-		raise_for(call, r, COPIED);
 	} else if (flags & CLONE_VFORK) {
-		raise_for(call, r, SHARED);
-		nb_signal_vfork_begin(saved_signals(call));
+		raise_for(call, r, flags & CLONE_VM ? SHARED : COPIED);
+		return;
 	} else {
 		/* Nothing tells when it is gone. */
 		nb_standdown("the program shares its memory with a process");
@@ -159,13 +251,6 @@ static void exit_enter(struct nb_call *call, const struct nb_regs *r)
 		nb_hook_exit();
 }
 
-static void exec_enter(struct nb_call *call, const struct nb_regs *r)
-{
-	raise_for(call, r, EXECUTING);
-	nb_signal_exec_begin(saved_signals(call));
-	nb_call_want_leave(call);
-}
-
 static void process_enter(struct nb_call *call, struct nb_regs *r)
 {
 	call->aux[0] = NOTHING;
@@ -178,7 +263,7 @@ static void process_enter(struct nb_call *call, struct nb_regs *r)
 		break;
 	case SYS_execve:
 	case SYS_execveat:
-		exec_enter(call, r);
+		raise_for(call, r, EXECUTING);
 		break;
 	case SYS_exit:
 	case SYS_exit_group:
@@ -202,6 +287,8 @@ void nb_guard_process_forked(void)
 
 static void process_leave(struct nb_call *call, struct nb_regs *r)
 {
+	struct nb_slot *slot;
+
 	switch (call->aux[0]) {
 	case FORKED:
 		if (r->rax)
@@ -217,7 +304,9 @@ static void process_leave(struct nb_call *call, struct nb_regs *r)
 		/* fall through */
 	case SHARED: /* the parent: the child never comes this far */
 	case EXECUTING:
-		lower(call, nb_slot_for_sp(r->sp, NULL));
+		slot = nb_slot_for_sp(r->sp, NULL);
+		if (slot)
+			lower(call, slot);
 		break;
 	}
 }
@@ -232,14 +321,12 @@ const struct nb_guard_hook nb_guard_process = {process_enter, process_leave};
  */
 void nb_guard_process_shared(struct nb_regs *r)
 {
-	struct nb_exec_signals ignored;
-
 	if (r->rax != SYS_execve && r->rax != SYS_execveat) {
 		nb_signal_shared_child(r);
 		return;
 	}
 	nb_hook_exec_begin();
-	nb_signal_exec_begin(&ignored);
+	nb_signal_exec_shared();
 }
 
 /**

@@ -52,11 +52,8 @@ enum {
 	AUX_RESTORE, /* 1 + whether SIGSEGV was blocked before, or 0 */
 };
 
-/*
- * The process in our memory, suspended in this thread, that has set an action
- * for SIGSEGV of its own.
- */
-static __thread pid_t action_set_by __attribute__((tls_model("initial-exec")));
+__thread pid_t nb_signal_action_set_by
+	__attribute__((tls_model("initial-exec")));
 
 /* One change of an action at a time. */
 static struct nb_lock action_lock = NB_LOCK_INIT(NB_LOCK_ACTION);
@@ -447,6 +444,8 @@ int nb_signal_start(void)
 	if (err)
 		return err;
 	nb_sigchain_on_wait(before_it_waits);
+	nb_sigchain_on_handler(nb_guard_process_handler_begin,
+			       nb_guard_process_handler_end);
 	for (int sig = 1; sig <= NB_NR_SIGNALS; sig++) {
 		if (sig == SIGSEGV || raw_action(sig, NULL, &act))
 			continue;
@@ -474,7 +473,7 @@ void nb_signal_shared_child(struct nb_regs *r)
 	int sig = (int)r->arg[0];
 
 	if (r->rax == SYS_rt_sigaction && sig == SIGSEGV && from)
-		action_set_by = (pid_t)nb_sys_getpid();
+		nb_signal_action_set_by = (pid_t)nb_sys_getpid();
 	if (r->rax != SYS_rt_sigaction || r->arg[3] != MASK_BYTES ||
 	    (from && nb_guard_copy(&act, from, sizeof(act))))
 		return;
@@ -487,102 +486,4 @@ void nb_signal_shared_child(struct nb_regs *r)
 	view_action(sig, &old, NULL);
 	if (!nb_guard_copy((void *)r->arg[2], &old, sizeof(old)))
 		r->rax = SYS_sched_yield; /* success, whatever the arguments */
-}
-
-/* ---- other programs ------------------------------------------------------ */
-
-/* Return: whether that has changed anything. */
-static bool really_block(bool on)
-{
-	uint64_t segv = SEGV, was = 0;
-
-	nb_syscall6(SYS_rt_sigprocmask, on ? SIG_BLOCK : SIG_UNBLOCK,
-		    (long)&segv, (long)&was, MASK_BYTES, 0, 0);
-	return !(was & SEGV) == on;
-}
-
-/**
- * nb_signal_vfork_begin() - a process is made that runs in our memory
- * @save: for _end().
- *
- * It inherits the mask that the program believes to have.
- *
- * Context: the calling thread, before vfork(2) or its like; nothing is armed
- * until _end().
- * Return: true if anything was changed.
- */
-bool nb_signal_vfork_begin(struct nb_exec_signals *save)
-{
-	save->ignored = false;
-	/* Once masks are real, it may be so already, and stays so then. */
-	save->blocked = nb_sigchain_installed() && nb_sigchain_blocked() &&
-			really_block(true);
-	return save->blocked;
-}
-
-/**
- * nb_signal_vfork_end() - undo nb_signal_vfork_begin()
- * @save: what it stored.
- *
- * Context: the thread that made the process, in its own.
- */
-void nb_signal_vfork_end(const struct nb_exec_signals *save)
-{
-	if (save->blocked)
-		really_block(false);
-}
-
-/*
- * Is what the kernel has for SIGSEGV ours?  Or what has become of ours: the
- * kernel resets handlers, not what is ignored, when a process is made with
- * CLONE_CLEAR_SIGHAND, as posix_spawn(3) of newer libcs does.
- */
-static bool stands_for_theirs(const struct nb_ksigaction *now)
-{
-	pid_t pid = (pid_t)nb_sys_getpid();
-
-	return nb_sigchain_is_ours(now) ||
-	       (now->handler == (uint64_t)SIG_DFL &&
-		pid != atomic_load(&nb.pid) && pid != action_set_by);
-}
-
-/**
- * nb_signal_exec_begin() - let the kernel have what the program believes
- * @save: for _failed().
- *
- * What is blocked and what is ignored goes on into the next program.
- *
- * Context: the calling thread, before execve(2); nothing is armed.
- * Return: true if anything was changed.
- */
-bool nb_signal_exec_begin(struct nb_exec_signals *save)
-{
-	struct nb_ksigaction now, act;
-
-	save->blocked = save->ignored = false;
-	if (!nb_sigchain_installed())
-		return false;
-	nb_sigchain_get(&act);
-	/* A process in our memory may have set another action of its own. */
-	if (act.handler == (uint64_t)SIG_IGN &&
-	    !raw_action(SIGSEGV, NULL, &now) && stands_for_theirs(&now))
-		save->ignored = !nb_sigchain_ignore(true);
-	/* ... and has had the right mask from its beginning. */
-	save->blocked = nb_sigchain_blocked() &&
-			nb_sys_getpid() == atomic_load(&nb.pid) &&
-			really_block(true);
-	return save->blocked || save->ignored;
-}
-
-/**
- * nb_signal_exec_failed() - undo nb_signal_exec_begin()
- * @save: what it stored.
- *
- * Context: the same thread; nothing is armed yet.
- */
-void nb_signal_exec_failed(const struct nb_exec_signals *save)
-{
-	if (save->ignored)
-		nb_sigchain_ignore(false);
-	nb_signal_vfork_end(save);
 }

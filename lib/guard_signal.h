@@ -11,20 +11,28 @@
 
 struct nb_slot;
 
-/* What was made true for an exec(2) or a vfork(2). */
-struct nb_exec_signals {
-	bool blocked;
-	bool ignored;
-};
+/*
+ * The process in our memory, suspended in this thread, that has set an action
+ * for SIGSEGV of its own.
+ */
+extern __thread pid_t nb_signal_action_set_by
+	__attribute__((tls_model("initial-exec")));
 
 int nb_signal_start(void);
 void nb_signal_thread_begin(struct nb_slot *slot);
 void nb_signal_shared_child(struct nb_regs *r);
 void nb_signal_after_fork(void);
-bool nb_signal_exec_begin(struct nb_exec_signals *save);
-void nb_signal_exec_failed(const struct nb_exec_signals *save);
-bool nb_signal_vfork_begin(struct nb_exec_signals *save);
-void nb_signal_vfork_end(const struct nb_exec_signals *save);
+
+/* guard_exec.c.  What has been made true for an exec(2) or a vfork(2). */
+struct nb_exec_signals {
+	bool blocked;
+	bool ignored;
+};
+
+void nb_signal_vfork_begin(struct nb_exec_signals *save, uint64_t *mask);
+void nb_signal_exec_begin(struct nb_exec_signals *save, uint64_t *mask);
+void nb_signal_exec_end(const struct nb_exec_signals *save, uint64_t *mask);
+void nb_signal_exec_shared(void);
 
 /*
  * guard_handler.c.  What stands between the kernel and the program's handlers:

@@ -21,7 +21,7 @@ LIB_GUARD := $(addprefix guard/,decoder.c eh_frame.c body.c branch.c \
 
 LIB_GLUE := config.c detect.c detect_elf.c detect_self.c detect_tier.c \
 	start.c guard_setup.c guard_mm.c guard_advice.c guard_verify.c \
-	guard_stack.c guard_signal.c \
+	guard_stack.c guard_signal.c guard_exec.c \
 	guard_handler.c guard_process.c guard_task.c guard_step.c guard_alone.c \
 	guard_report.c tasks.c latency.c regions.c numabald.c sample.c tiering.c place.c arming.c \
 	start_room.c standdown.c fork.c \

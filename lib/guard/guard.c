@@ -18,6 +18,8 @@
  *    ours is empty there.  It may come back on another stack, where nothing
  *    is known of the call that made it.
  * 5. Memory of the program is read by nb_guard_copy() only.
+ * 6. A call that owes something does so only while the thread does nothing
+ *    else (guard_process.c): where another call begins or ends it is over.
  */
 #include "guard.h"
 
@@ -307,12 +309,13 @@ static struct nb_call *push(struct nb_slot *slot, const struct nb_regs *r)
 		atomic_load_explicit(&slot->alt_end, memory_order_relaxed));
 }
 
-static struct nb_call *abandoned(struct nb_slot *slot, const struct nb_regs *r)
+/* Invariant 6. */
+static void settle(struct nb_slot *slot, const struct nb_call *but)
 {
-	return nb_call_abandoned(
-		&slot->calls, r->sp,
-		atomic_load_explicit(&slot->alt_start, memory_order_relaxed),
-		atomic_load_explicit(&slot->alt_end, memory_order_relaxed));
+	struct nb_call *call;
+
+	while ((call = nb_call_owing(&slot->calls, but)))
+		ops->abandoned(slot, call);
 }
 
 static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
@@ -330,9 +333,7 @@ static bool enter(struct nb_regs *r, const struct nb_sysclass *k)
 		return nb_guard_is_on();
 	if (nb_unlikely(new_stack))
 		r->site |= NEW_STACK;
-	if (nb_unlikely(atomic_load_explicit(&slot->calls.owing,
-					     memory_order_relaxed)) &&
-	    abandoned(slot, r)) {
+	if (nb_unlikely(nb_call_owing(&slot->calls, NULL))) {
 		r->site |= ABANDONED;
 		return true;
 	}
@@ -472,8 +473,7 @@ void nb_guard_enter_slow(struct nb_regs *r)
 	nb_guard_active_regs = r;
 	if (nb_unlikely(r->site & ABANDONED)) {
 		r->site &= SITE_BITS;
-		while ((call = abandoned(slot, r)))
-			ops->abandoned(slot, call);
+		settle(slot, NULL);
 		enter(r, nb_sysclass(r->rax));
 	}
 	r->site &= SITE_BITS;
@@ -528,7 +528,8 @@ bool nb_guard_leave(struct nb_regs *r)
 	call = &slot->calls.call[i - 1];
 	if (nb_unlikely(r->rax == (uint64_t)-EFAULT) ||
 	    (atomic_load_explicit(&call->flags, memory_order_relaxed) &
-	     SLOW_END))
+	     SLOW_END) ||
+	    nb_unlikely(nb_call_owing(&slot->calls, call)))
 		return true;
 	nb_call_pop_index(&slot->calls, i);
 	return false;
@@ -568,6 +569,7 @@ void nb_guard_leave_slow(struct nb_regs *r)
 		new_thread_or_stack(slot, r->sp);
 	if (!call)
 		goto out;
+	settle(slot, call);
 	flags = atomic_load_explicit(&call->flags, memory_order_relaxed);
 	check_hole(call, r);
 	if ((flags & NB_CALL_HOOK) && ops->hook[call->hook].leave) {

@@ -189,24 +189,20 @@ void nb_call_owe(struct nb_call_stack *s, struct nb_call *call, bool yes)
 }
 
 /**
- * nb_call_abandoned() - a call that has ended and still owes something
+ * nb_call_owing() - a call that owes something
  * @s: the calling thread's stack.
- * @sp: the stack pointer at the site of the call that is about to be made.
- * @alt_start: first byte of the thread's alternate signal stack.
- * @alt_end: one past its last.
+ * @but: not this one; or NULL.
  *
- * A handler that interrupted it has jumped away.
- *
- * Context: the stack's thread, before nb_call_push(); general registers only.
+ * Context: the stack's thread; general registers only.
  * Return: its entry, to be settled by nb_call_owe(); or NULL.
  */
-struct nb_call *nb_call_abandoned(struct nb_call_stack *s, uint64_t sp,
-				  uint64_t alt_start, uint64_t alt_end)
+struct nb_call *nb_call_owing(struct nb_call_stack *s,
+			      const struct nb_call *but)
 {
+	if (nb_likely(!get(&s->owing)))
+		return NULL;
 	for (uint32_t i = get(&s->depth); i--;)
-		if (get(&s->call[i].flags) & NB_CALL_OWES &&
-		    dead(get(&s->call[i].sp), sp, alt_start,
-			 alt_end - alt_start))
+		if (get(&s->call[i].flags) & NB_CALL_OWES && &s->call[i] != but)
 			return &s->call[i];
 	return NULL;
 }

@@ -40,6 +40,7 @@ enum nb_call_flags {
 				      * the result is ret */
 	NB_CALL_HULL = 1U << 5,	     /* the last range spans several */
 	NB_CALL_OWES = 1U << 6,	     /* its end has something to undo */
+	NB_CALL_PUT_OFF = 1U << 7,   /* ... again when a handler has returned */
 };
 
 /* Written by the thread only; numabald reads what is atomic. */
@@ -68,8 +69,8 @@ struct nb_call *nb_call_push(struct nb_call_stack *s, uint64_t sp,
 void nb_call_pop(struct nb_call_stack *s, uint64_t sp);
 void nb_call_publish(struct nb_call *call, uint64_t start, uint64_t len);
 void nb_call_owe(struct nb_call_stack *s, struct nb_call *call, bool yes);
-struct nb_call *nb_call_abandoned(struct nb_call_stack *s, uint64_t sp,
-				  uint64_t alt_start, uint64_t alt_end);
+struct nb_call *nb_call_owing(struct nb_call_stack *s,
+			      const struct nb_call *but);
 
 /*
  * The index + 1 of the entry of a call that returns; 0 if it never had one.

@@ -377,6 +377,7 @@ static bool enter_handler(const struct nb_ksigaction *act, siginfo_t *info,
 		nb_sigframe_stay(jump, info, uc);
 	else if (!nb_sigframe_move(jump, info, uc))
 		return false;
+	nb_sigmask_handler_begin((const ucontext_t *)jump->uc);
 	if (atomic_load_explicit(&every_mask, memory_order_relaxed))
 		nb_sigchain_set_blocked(mask & NB_SIG_BIT(SIGSEGV));
 	return true;

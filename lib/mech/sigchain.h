@@ -37,6 +37,8 @@ void nb_sigchain_get(struct nb_ksigaction *act);
 bool nb_sigchain_is_ours(const struct nb_ksigaction *act);
 void nb_sigchain_every_mask(bool seen);
 void nb_sigchain_on_wait(void (*fn)(void));
+void nb_sigchain_on_handler(void (*begin)(const ucontext_t *uc),
+			    void (*end)(ucontext_t *uc));
 bool nb_sigchain_real(void);
 void nb_sigchain_handler_begin(ucontext_t *uc, bool segv);
 bool nb_sigchain_block(bool blocked);

@@ -28,6 +28,8 @@
 #pragma GCC poison malloc free calloc realloc printf fprintf pthread_mutex_lock
 
 static void (*on_wait)(void);
+static void (*on_begin)(const ucontext_t *uc);
+static void (*on_end)(ucontext_t *uc);
 static _Atomic bool real; /* nothing will be armed any more; invariant 2 */
 
 #define TLS __attribute__((tls_model("initial-exec")))
@@ -181,6 +183,21 @@ void nb_sigchain_on_wait(void (*fn)(void))
 }
 
 /**
+ * nb_sigchain_on_handler() - what to do around handlers of the application
+ * @begin: before one is called that gets this context.
+ * @end: it has returned, the thread goes on with the context next; not called
+ *	when it is left by a jump.
+ *
+ * Context: start only.
+ */
+void nb_sigchain_on_handler(void (*begin)(const ucontext_t *uc),
+			    void (*end)(ucontext_t *uc))
+{
+	on_begin = begin;
+	on_end = end;
+}
+
+/**
  * nb_sigchain_real() - may the kernel have SIGSEGV blocked by now?
  *
  * Context: any thread, signal handler.
@@ -220,6 +237,18 @@ void nb_sigmask_show(ucontext_t *uc)
 }
 
 /**
+ * nb_sigmask_handler_begin() - the application's handler of a SIGSEGV is next
+ * @uc: the context that it will get.
+ *
+ * Context: signal handler, once for each frame.
+ */
+void nb_sigmask_handler_begin(const ucontext_t *uc)
+{
+	if (on_begin)
+		on_begin(uc);
+}
+
+/**
  * nb_sigchain_handler_begin() - a handler of another signal is to be called
  * @uc: its context: gets the mask that the application believes in.
  * @segv: while it runs SIGSEGV is blocked, as the application believes.
@@ -230,6 +259,7 @@ void nb_sigmask_show(ucontext_t *uc)
  */
 void nb_sigchain_handler_begin(ucontext_t *uc, bool segv)
 {
+	nb_sigmask_handler_begin(uc);
 	nb_sigmask_show(uc);
 	blocked |= segv;
 }
@@ -290,6 +320,8 @@ void nb_sigsegv_return(ucontext_t *uc)
 	if (!atomic_load(&real))
 		set_in_frame(uc, false);
 	nb_sigchain_block(segv);
+	if (on_end)
+		on_end(uc);
 }
 
 /**

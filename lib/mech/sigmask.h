@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 void nb_sigmask_show(ucontext_t *uc);
+void nb_sigmask_handler_begin(const ucontext_t *uc);
 void nb_sigmask_keep(const siginfo_t *info, ucontext_t *uc);
 void nb_sigmask_forget(void);
 

@@ -53,6 +53,16 @@ bool nb_guard_shared_child(void)
 	return false;
 }
 
+void nb_guard_process_handler_begin(const ucontext_t *uc)
+{
+	(void)uc;
+}
+
+void nb_guard_process_handler_end(ucontext_t *uc)
+{
+	(void)uc;
+}
+
 void nb_standdown(const char *why)
 {
 	stood_down = why;

@@ -3,7 +3,8 @@
  * guard/guard.c: a call with more ranges than its entry holds gets exactly its
  * ranges back, not what lies between; nothing is armed there while it is under
  * way.  Numbers with rubbish in their upper half are the numbers.  A call that
- * finds no room, and that a hook had to see, is told of.
+ * finds no room, and that a hook had to see, is told of; so is one that owes
+ * something and is over.
  */
 #include "../../lib/mech/arm.h"
 #include "../../lib/mech/slot.h"
@@ -50,6 +51,14 @@ static void on_no_room(void)
 	nr_no_room++;
 }
 
+static struct nb_call *gone;
+
+static void on_abandoned(struct nb_slot *slot, struct nb_call *call)
+{
+	gone = call;
+	nb_call_owe(&slot->calls, call, false);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -65,6 +74,7 @@ static int setup(void **state)
 	ops.hook[NB_HOOK_MM].enter = mm_enter;
 	ops.opaque = on_opaque;
 	ops.no_room = on_no_room;
+	ops.abandoned = on_abandoned;
 	nb_guard_init(sys, &ops);
 	nb_guard_on(true);
 	return 0;
@@ -224,6 +234,41 @@ static void test_too_deep(void **state)
 		leave(&r[i]);
 }
 
+/* It is found by a call that begins, and by one that ends, wherever it was. */
+static void test_abandoned(void **state)
+{
+	uint64_t sp = (uint64_t)__builtin_frame_address(0);
+	struct nb_regs outer = {.rax = SYS_munmap, .sp = sp};
+	struct nb_regs r = {.rax = SYS_munmap, .sp = sp - 64}, next = r;
+	struct nb_call_stack *s;
+
+	(void)state;
+	first_call();
+	s = &nb_slot_self()->calls;
+	for (int i = 0; i < 2; i++) {
+		assert_true(nb_guard_enter(&outer));
+		nb_guard_enter_slow(&outer);
+		r.rax = SYS_munmap;
+		assert_true(nb_guard_enter(&r));
+		nb_guard_enter_slow(&r);
+		gone = NULL;
+		nb_call_owe(s, &s->call[1], true);
+		if (i) { /* deeper than that */
+			next.sp = sp - 128;
+			next.rax = SYS_read;
+			assert_true(nb_guard_enter(&next));
+			nb_guard_enter_slow(&next);
+			assert_ptr_equal(gone, &s->call[1]);
+			leave(&next);
+		}
+		leave(&outer);
+		assert_ptr_equal(gone, &s->call[1]);
+		assert_int_equal(s->depth, 0);
+		assert_int_equal(s->owing, 0);
+		outer.rax = SYS_munmap;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +276,7 @@ int main(void)
 		cmocka_unit_test_setup(test_hull, setup),
 		cmocka_unit_test_setup(test_upper_half, setup),
 		cmocka_unit_test_setup(test_too_deep, setup),
+		cmocka_unit_test_setup(test_abandoned, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

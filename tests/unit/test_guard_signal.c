@@ -183,19 +183,29 @@ static int case_put_off(void)
 __attribute__((unused)) static int case_exec(void)
 {
 	struct nb_exec_signals save;
+	uint64_t mask = HUP;
 
 	EXPECT(!act(SIGSEGV, (void *)SIG_IGN, 0, 0));
 	EXPECT(!mask_set(SIG_BLOCK, SEGV));
 	if (with_hook) {
 		struct nb_ksigaction now;
 
-		EXPECT(nb_signal_exec_begin(&save));
+		nb_signal_exec_begin(&save, &mask);
 		raw_action(SIGSEGV, NULL, &now);
 		EXPECT(now.handler == (uint64_t)SIG_IGN);
-		EXPECT(kernel_blocks_segv());
-		nb_signal_exec_failed(&save);
-		EXPECT(nb_sigchain_intact() && !kernel_blocks_segv());
-		nb_signal_exec_begin(&save);
+		EXPECT(mask == (HUP | SEGV));
+		nb_signal_exec_end(&save, &mask);
+		EXPECT(nb_sigchain_intact() && mask == HUP);
+		/* it is so in truth already */
+		mask = SEGV;
+		nb_signal_vfork_begin(&save, &mask);
+		EXPECT(!save.blocked && !save.ignored && mask == SEGV);
+		nb_signal_exec_end(&save, &mask);
+		EXPECT(nb_sigchain_intact() && mask == SEGV);
+		mask = 0;
+		nb_signal_exec_begin(&save, &mask);
+		nb_syscall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, 8,
+			    0, 0);
 	}
 	execl("/proc/self/exe", "exec", "what is inherited?", NULL);
 	return 1;

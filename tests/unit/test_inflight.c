@@ -95,6 +95,29 @@ static void test_abandoned(void **state)
 	assert_int_equal(st.depth, 0);
 }
 
+/* Wherever it is, and at whatever is called or returns. */
+static void test_owing(void **state)
+{
+	struct nb_call *a = push(MAIN_SP), *b = push(MAIN_SP - 0x100), *c;
+
+	(void)state;
+	assert_null(nb_call_owing(&st, NULL));
+	nb_call_owe(&st, a, true);
+	nb_call_owe(&st, a, true);
+	assert_ptr_equal(nb_call_owing(&st, NULL), a);
+	assert_ptr_equal(nb_call_owing(&st, b), a);
+	assert_null(nb_call_owing(&st, a));
+	c = push(MAIN_SP - 0x200);
+	nb_call_owe(&st, c, true);
+	assert_ptr_equal(nb_call_owing(&st, NULL), c);
+	assert_ptr_equal(nb_call_owing(&st, a), c);
+	nb_call_owe(&st, c, false);
+	nb_call_owe(&st, a, false);
+	nb_call_owe(&st, a, false);
+	assert_null(nb_call_owing(&st, NULL));
+	assert_int_equal(st.owing, 0);
+}
+
 static void test_alternate(void **state)
 {
 	(void)state;
@@ -408,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_push_pop, setup),
 		cmocka_unit_test_setup(test_abandoned, setup),
+		cmocka_unit_test_setup(test_owing, setup),
 		cmocka_unit_test_setup(test_alternate, setup),
 		cmocka_unit_test_setup(test_ranges, setup),
 		cmocka_unit_test_setup(test_overflow, setup),
