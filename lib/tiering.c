@@ -120,6 +120,13 @@ void nb_tiering_begin(uint64_t now_ns)
 	if (!tg)
 		return;
 	nb_tier_tick(&tg->tier, now_ns, nb_process_cpu_ns());
+}
+
+/* Files of /sys are dear: only when somebody wants to know. */
+static void refresh_free(void)
+{
+	uint64_t now_ns = tg->tier.clock.wall_ns;
+
 	if (now_ns - tg->look_ns >= ROUND_NS)
 		look_at_nodes(now_ns);
 }
@@ -170,6 +177,8 @@ enum nb_why nb_tiering_filter(const struct nb_tiering_use *u,
 	/* It will be there before its memory is. */
 	if (q->task_free && q->numa_preferred_nid != NB_NO_NODE)
 		tq.dst_nid = q->numa_preferred_nid;
+	if (nb_node_isset(&tg->tier.slow, q->page_nid))
+		refresh_free();
 	why = nb_tier_promote(&tg->tier, &tq, c);
 	if (nb_why_is_yes(why))
 		*dst_nid = tq.dst_nid;
@@ -188,8 +197,10 @@ enum nb_why nb_tiering_filter(const struct nb_tiering_use *u,
 enum nb_why nb_tiering_admit(const struct nb_tiering_use *u,
 			     struct nb_page_move *mv, enum nb_why why)
 {
-	if (!tg || !u->block->tier ||
-	    nb_tier_take_room(&tg->tier, mv->dst_nid, u->bytes))
+	if (!tg || !u->block->tier)
+		return why;
+	refresh_free();
+	if (nb_tier_take_room(&tg->tier, mv->dst_nid, u->bytes))
 		return why;
 	if (tg->nr_waiting < MAX_WAITING) {
 		mv->why = (uint16_t)why;
