@@ -88,7 +88,10 @@ struct numabal {
 	_Atomic bool tasks_off; /* (A) ... or to re-pin */
 	uint64_t next_scan_ns;	/* (D) */
 	uint64_t next_tasks_ns; /* (D) */
+	uint64_t next_alone_ns; /* (D) */
 	uint64_t scan_cpu_ns;	/* (D) process CPU at the last scan */
+	uint64_t ask_ns;	/* (D) when a scan was last asked for */
+	uint64_t ask_cpu_ns;	/* (D) process CPU then */
 	uint32_t unsettled;	/* (D) passes with a higher ceiling */
 	uint64_t placing_ns;	/* (D) spent on placing memory once */
 	int64_t free_ns;	/* (D) may be spent as well; < 0: a debt */

@@ -43,8 +43,8 @@
 #define WALK_NS NB_NSEC_PER_SEC
 /* Costs that start-up may run up before the ceiling holds. */
 #define COST_BURST_NS (100 * NB_NSEC_PER_MSEC)
-/* A scan that the ceiling forbids is asked for again after that at most. */
-#define REFUSED_MAX_NS (10 * NB_NSEC_PER_SEC)
+/* Is the program gone?  Two files of /proc. */
+#define ALONE_NS (500 * NB_NSEC_PER_MSEC)
 /*
  * While memory is being put in its place the ceiling is higher: in the first
  * passes (Linux: should_numa_migrate_memory() calls 4 of them early life), and
@@ -194,20 +194,30 @@ static void size_windows(void)
 	nb.scan_opts.scan_size_mb = mb;
 }
 
+/* CPU time that the process has to run before the next scan; 0: scan now. */
+static uint64_t cpu_to_go(uint64_t cpu)
+{
+	uint64_t period_ns = nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
+	uint64_t ran = cpu - nb.scan_cpu_ns;
+
+	/* Linux: task_tick_numa(), an idle process is not scanned. */
+	if (nb.scan_cpu_ns && ran < period_ns)
+		return period_ns - ran;
+	return budget_delay(cpu);
+}
+
+/* If not, asks again when it may be so: not sooner than the rings do. */
 static bool may_scan(uint64_t now)
 {
 	uint64_t cpu = nb_process_cpu_ns();
-	uint64_t period_ns = nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
-	uint64_t wait;
+	uint64_t to_go = cpu_to_go(cpu);
+	uint64_t wait = nb_scan_ask_delay(to_go, cpu - nb.ask_cpu_ns,
+					  now - nb.ask_ns, nb.poll_ns);
 
-	/* Linux: task_tick_numa(), an idle process is not scanned. */
-	if (nb.scan_cpu_ns && cpu - nb.scan_cpu_ns < period_ns)
-		return false;
-	wait = budget_delay(cpu);
-	if (!wait)
+	nb.ask_ns = now;
+	nb.ask_cpu_ns = cpu;
+	if (!to_go)
 		return true;
-	/* Asking costs as well: not before all CPUs could have earned it. */
-	wait = nb_min(wait / (uint64_t)nb.topo.nr_cpus, REFUSED_MAX_NS);
 	nb.next_scan_ns = nb_max(nb.next_scan_ns, now + wait);
 	return false;
 }
@@ -240,27 +250,43 @@ static bool traced(void)
 	return true;
 }
 
+/* Its faults are all there: what do they tell? */
+static void end_pass(uint64_t now)
+{
+	uint32_t before = atomic_load(&nb.local_permille);
+
+	nb.rss_bytes = nb_rss_bytes();
+	nb_place_round(now);
+	note_settling(before);
+	size_windows();
+	nb.scan.pass_ended = false;
+	nb.window = nb.pass; /* which begins anew */
+}
+
+/* What costs little is asked first: mostly the answer is no. */
+static bool scan_wanted(uint64_t now)
+{
+	if (!may_scan(now))
+		return false;
+	nb.next_scan_ns = nb_max(nb.next_scan_ns, now + nb.poll_ns);
+	if (atomic_load(&nb.paused) || atomic_load(&nb.inhibit))
+		return false;
+	nb.rss_bytes = nb_rss_bytes();
+	return nb.rss_bytes >= nb.cfg.min_rss_mb * NB_MIB && !traced();
+}
+
 static void maybe_scan(uint64_t now)
 {
 	if (now < nb.next_scan_ns)
 		return;
 	nb.next_scan_ns = now + nb.period.scan_period_ms * NB_NSEC_PER_MSEC;
-	if (traced())
+	if (atomic_load(&nb.traced))
 		return;
-	nb.rss_bytes = nb_rss_bytes();
-	if (nb.scan.pass_ended) {
-		uint32_t before = atomic_load(&nb.local_permille);
-
-		nb_place_round(now);
-		note_settling(before);
-		size_windows();
-		nb.scan.pass_ended = false;
-		nb.window = nb.pass; /* which begins anew */
-	} else {
+	if (nb.scan.pass_ended)
+		end_pass(now);
+	else
 		note_phase_change();
-	}
-	if (nb.rss_bytes < nb.cfg.min_rss_mb * NB_MIB || !may_scan(now) ||
-	    atomic_load(&nb.paused) || atomic_load(&nb.inhibit))
+	if (!scan_wanted(now))
 		return;
 	if (!nb.scan_cpu_ns) {
 		size_windows();
@@ -323,10 +349,13 @@ static void numabald_pass(uint64_t now)
 }
 
 /* Invariant 2: true when the program's own threads are all gone. */
-static bool alone(void)
+static bool alone(uint64_t now)
 {
 	struct nb_taskinfo ti;
 
+	if (now < nb.next_alone_ns)
+		return false;
+	nb.next_alone_ns = now + ALONE_NS;
 	if (nb_taskinfo_read((pid_t)atomic_load(&nb.pid), &ti) ||
 	    (ti.state != 'Z' && ti.state != 'X'))
 		return false;
@@ -339,6 +368,7 @@ static void wait_for_work(uint64_t now)
 	uint64_t until = nb_min(nb.next_scan_ns, now + nb.poll_ns);
 
 	until = nb_min(until, nb.next_tasks_ns);
+	until = nb_min(until, nb.next_alone_ns);
 	until = nb_max(until, now + NB_NSEC_PER_MSEC);
 	nb_futex_wait(&nb.wake, 0, until - now);
 	__atomic_store_n(&nb.wake, 0, __ATOMIC_RELEASE);
@@ -378,6 +408,9 @@ static void *numabald(void *arg)
 	base_ns = now;
 	nb.next_scan_ns = now + nb.cfg.scan_delay_ms * NB_NSEC_PER_MSEC;
 	nb.next_tasks_ns = now;
+	nb.next_alone_ns = now;
+	nb.ask_ns = now;
+	nb.ask_cpu_ns = nb_process_cpu_ns();
 	nb.poll_ns = POLL_MAX_NS;
 	nb.unsettled = UNSETTLED_PASSES;
 	nb.free_ns = COST_BURST_NS;
@@ -385,7 +418,7 @@ static void *numabald(void *arg)
 	nb.base_cost_ns = atomic_load(&nb.fault_ns);
 	nb_rate_limit_init(&nb.rate, nb.cfg.migrate_rate_mbps * NB_MIB, now);
 	nb_record_start(now, own_fds);
-	while (!atomic_load(&nb.stop) && !alone()) {
+	while (!atomic_load(&nb.stop) && !alone(nb_clock_ns())) {
 		numabald_pass(nb_clock_ns());
 		if (atomic_load(&nb.state) == NB_STOOD_DOWN)
 			break;

@@ -251,3 +251,32 @@ uint64_t nb_scan_budget_delay(uint64_t cost_ns, uint64_t cpu_ns,
 	need_ns = nb_div_round_up(cost_ns * 100, max_overhead_pct);
 	return need_ns > cpu_ns ? need_ns - cpu_ns : 0;
 }
+
+/**
+ * nb_scan_ask_delay() - when to ask again whether a scan is allowed.
+ * @to_go_ns: CPU time that the process has to run before
+ * @ran_ns: how long it ran lately
+ * @passed_ns: and in which time
+ * @min_ns: not sooner
+ *
+ * Asking costs CPU time as well, which the process has to earn.  Who asks again
+ * and again while little is missing spends all that is earned meanwhile, and is
+ * never allowed: so @min_ns should grow from one refusal to the next.
+ *
+ * Context: numabald.
+ * Return: nanoseconds: until the process will have run so long, if it runs as
+ * it did, and half a second at most.
+ */
+uint64_t nb_scan_ask_delay(uint64_t to_go_ns, uint64_t ran_ns,
+			   uint64_t passed_ns, uint64_t min_ns)
+{
+	/* Microseconds, of 70 minutes: their product is below 2^64. */
+	uint64_t to_go = nb_min(to_go_ns / 1000, (uint64_t)UINT32_MAX);
+	uint64_t passed = nb_min(passed_ns / 1000, (uint64_t)UINT32_MAX);
+	uint64_t ran = ran_ns / 1000, wait = NB_SCAN_ASK_MAX_NS / 1000;
+
+	if (ran)
+		wait = nb_min(to_go * passed / ran, wait);
+	wait = nb_max(wait * 1000, min_ns);
+	return nb_min(wait, NB_SCAN_ASK_MAX_NS);
+}

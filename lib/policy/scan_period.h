@@ -7,6 +7,9 @@
 
 #include "../base/util.h"
 
+/* Whether a scan is allowed is asked as often at least. */
+#define NB_SCAN_ASK_MAX_NS (500 * NB_NSEC_PER_MSEC)
+
 struct nb_scan_period_opts {
 	uint32_t scan_period_min_ms;
 	uint32_t scan_period_max_ms;
@@ -47,5 +50,7 @@ bool nb_scan_phase_changed(const struct nb_pass_faults *before,
 			   uint32_t local_permille);
 uint64_t nb_scan_budget_delay(uint64_t cost_ns, uint64_t cpu_ns,
 			      uint32_t max_overhead_pct);
+uint64_t nb_scan_ask_delay(uint64_t to_go_ns, uint64_t ran_ns,
+			   uint64_t passed_ns, uint64_t min_ns);
 
 #endif /* NB_SCAN_PERIOD_H */

@@ -28,7 +28,6 @@
 #define POLL_MAX_NS (500 * NB_NSEC_PER_MSEC)
 
 #define COST_BURST_NS (100 * NB_NSEC_PER_MSEC)
-#define REFUSED_MAX_NS (10 * NB_NSEC_PER_SEC)
 #define UNSETTLED_PASSES 4
 #define UNSETTLED_FACTOR 5
 
@@ -266,18 +265,28 @@ static void size_windows(struct n_proc *p)
 	p->scan_opts.scan_size_mb = mb;
 }
 
+/* lib/numabald.c, cpu_to_go() */
+static uint64_t cpu_to_go(const struct n_proc *p, uint64_t cpu)
+{
+	uint64_t period_ns = p->period.scan_period_ms * NB_NSEC_PER_MSEC;
+	uint64_t ran = cpu - p->scan_cpu_ns;
+
+	if (p->scan_cpu_ns && ran < period_ns)
+		return period_ns - ran;
+	return budget_delay(p, cpu);
+}
+
 static bool may_scan(struct n_proc *p)
 {
 	uint64_t cpu = process_cpu_ns(p), now = p->b->s->now_ns;
-	uint64_t period_ns = p->period.scan_period_ms * NB_NSEC_PER_MSEC;
-	uint64_t wait;
+	uint64_t to_go = cpu_to_go(p, cpu);
+	uint64_t wait = nb_scan_ask_delay(to_go, cpu - p->ask_cpu_ns,
+					  now - p->ask_ns, p->poll_ns);
 
-	if (p->scan_cpu_ns && cpu - p->scan_cpu_ns < period_ns)
-		return false;
-	wait = budget_delay(p, cpu);
-	if (!wait)
+	p->ask_ns = now;
+	p->ask_cpu_ns = cpu;
+	if (!to_go)
 		return true;
-	wait = nb_min(wait / (uint64_t)p->topo.nr_cpus, REFUSED_MAX_NS);
 	p->next_scan_ns = nb_max(p->next_scan_ns, now + wait);
 	return false;
 }

@@ -53,7 +53,7 @@ struct n_proc {
 	struct nb_pass_faults pass, window;
 	struct nb_rate_limit rate;
 	uint64_t next_pass_ns, next_scan_ns, poll_ns;
-	uint64_t scan_cpu_ns, exited_ns;
+	uint64_t scan_cpu_ns, ask_ns, ask_cpu_ns, exited_ns;
 	uint64_t daemon_ns, fault_ns, placing_ns;
 	uint64_t base_cost_ns, base_cpu_ns;
 	int64_t free_ns;

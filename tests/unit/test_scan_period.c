@@ -304,6 +304,52 @@ static void budget_delay(void **state)
 			 UINT64_MAX);
 }
 
+static void ask_delay(void **state)
+{
+	const uint64_t ms = NB_NSEC_PER_MSEC;
+
+	(void)state;
+	/* At the pace at which the process runs. */
+	assert_int_equal(nb_scan_ask_delay(100 * ms, 50 * ms, 50 * ms, 0),
+			 100 * ms);
+	assert_int_equal(nb_scan_ask_delay(100 * ms, 200 * ms, 50 * ms, 0),
+			 25 * ms);
+	assert_int_equal(nb_scan_ask_delay(100 * ms, 10 * ms, 40 * ms, 0),
+			 400 * ms);
+	assert_int_equal(nb_scan_ask_delay(ms, ms, ms, 5 * ms), 5 * ms);
+	/* It sleeps, or may never be scanned: that may change. */
+	assert_int_equal(nb_scan_ask_delay(ms, 0, ms, 0), NB_SCAN_ASK_MAX_NS);
+	assert_int_equal(nb_scan_ask_delay(UINT64_MAX, 1, UINT64_MAX, 0),
+			 NB_SCAN_ASK_MAX_NS);
+	assert_int_equal(nb_scan_ask_delay(UINT64_MAX, ms, UINT64_MAX, 0),
+			 NB_SCAN_ASK_MAX_NS);
+	assert_int_equal(nb_scan_ask_delay(ms, ms, ms, UINT64_MAX),
+			 NB_SCAN_ASK_MAX_NS);
+	assert_int_equal(nb_scan_ask_delay(0, ms, ms, 0), 0);
+}
+
+/*
+ * Each time somebody asks, that is 1 ms to earn: 50 ms at 2 %.  Who asks again
+ * just when all has been earned finds 50 ms missing, for ever.
+ */
+static void asking_does_not_use_up_what_is_earned(void **state)
+{
+	const uint64_t ms = NB_NSEC_PER_MSEC;
+	uint64_t cost = 100 * ms, cpu = 0, to_go, wait = 10 * ms;
+	int asked = 0;
+
+	(void)state;
+	while ((to_go = nb_scan_budget_delay(cost, cpu, 2))) {
+		uint64_t delay = nb_scan_ask_delay(to_go, 1, 1, wait);
+
+		wait = nb_min(wait * 2, 500 * ms);
+		cpu += delay;
+		cost += ms;
+		assert_true(++asked < 100);
+	}
+	assert_true(cpu < 10000 * ms);
+}
+
 static void property_period_is_always_within_bounds(void **state)
 {
 	uint64_t seed = 6;
@@ -380,6 +426,8 @@ int main(void)
 		cmocka_unit_test(a_window_tells_of_new_ways),
 		cmocka_unit_test(quick_passes),
 		cmocka_unit_test(budget_delay),
+		cmocka_unit_test(ask_delay),
+		cmocka_unit_test(asking_does_not_use_up_what_is_earned),
 		cmocka_unit_test(property_period_is_always_within_bounds),
 		cmocka_unit_test(property_budget_holds),
 	};
