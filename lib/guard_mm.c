@@ -157,7 +157,8 @@ static bool may_track(const struct nb_vma *vma)
 	const uint32_t never = NB_VMA_SHARED | NB_VMA_FILE | NB_VMA_STACK |
 			       NB_VMA_SPECIAL | NB_VMA_IO_URING | NB_VMA_EXEC;
 
-	return !(vma->flags & never) && vma->end - vma->start >= min_bytes() &&
+	return (NB_NO_KINDS || !(vma->flags & never)) &&
+	       vma->end - vma->start >= min_bytes() &&
 	       !nb_arena_overlaps(vma->start, vma->end);
 }
 
@@ -249,6 +250,12 @@ static void forget_stale(const struct nb_range *r, int prot)
 	nb_unlock(&nb.as_lock, &ss);
 }
 
+static bool plain_memory(uint64_t flags)
+{
+	return NB_NO_KINDS || ((flags & MAP_TYPE) == MAP_PRIVATE &&
+			       flags & MAP_ANONYMOUS && !(flags & MAP_HUGETLB));
+}
+
 static void mmap_leave(const struct nb_call *call, const struct nb_regs *r)
 {
 	const uint64_t *a = call->saved;
@@ -268,8 +275,7 @@ static void mmap_leave(const struct nb_call *call, const struct nb_regs *r)
 				     a[3] & MAP_ANONYMOUS ? 0 : a[5],
 				     (a[3] & MAP_TYPE) == MAP_PRIVATE &&
 					     !(a[2] & PROT_WRITE));
-	else if ((a[3] & MAP_TYPE) == MAP_PRIVATE && a[3] & MAP_ANONYMOUS &&
-		 !(a[3] & MAP_HUGETLB) && a[1] >= min_bytes())
+	else if (plain_memory(a[3]) && a[1] >= min_bytes())
 		track(r->rax, a[1], (uint32_t)a[2],
 		      kept_for(r, flags_of(a[1], (int)a[3], (uint32_t)a[2])));
 }
@@ -339,7 +345,8 @@ static void mprotect_enter(const struct nb_regs *r)
 
 	if (!(r->arg[2] & PROT_WRITE))
 		keep_altstack(r, &at);
-	if (!r->arg[1] || !nb_regions_may_overlap(at.start, at.end))
+	if (!r->arg[1] || NB_NO_PROTECT ||
+	    !nb_regions_may_overlap(at.start, at.end))
 		return;
 	nb_lock(&nb.as_lock, &ss);
 	ok = nb_mm_disarm(&at);

@@ -16,6 +16,7 @@
  *
  * Runs in numabald; owns nothing but the state of its own walk.
  */
+#include "base/mutant.h"
 #include "base/parse.h"
 #include "guard_hooks.h"
 #include "guard_mm.h"
@@ -50,7 +51,7 @@ static bool fits(const struct nb_vma *vma, uint64_t start, uint64_t end)
 			       NB_VMA_SPECIAL | NB_VMA_EXEC;
 	const uint32_t rw = NB_VMA_READ | NB_VMA_WRITE;
 
-	if (vma->flags & never)
+	if (vma->flags & never && !NB_NO_KINDS)
 		return false;
 	if ((vma->flags & rw) == rw)
 		return true;

@@ -62,4 +62,18 @@
 #define NB_NO_RED_ZONE false
 #endif
 
+/* The program protects memory that is armed, and that is not looked at. */
+#ifdef NB_MUTANT_NO_PROTECT
+#define NB_NO_PROTECT true
+#else
+#define NB_NO_PROTECT false
+#endif
+
+/* Memory is armed whatever it is: shared, a file. */
+#ifdef NB_MUTANT_NO_KINDS
+#define NB_NO_KINDS true
+#else
+#define NB_NO_KINDS false
+#endif
+
 #endif /* NB_MUTANT_H */

@@ -110,24 +110,46 @@ static bool libraries(void)
 }
 
 #ifdef __x86_64__
-/* Written, made executable, run, and written again: as a JIT does. */
+static sigjmp_buf out;
+
+static void get_out(int sig)
+{
+	(void)sig;
+	siglongjmp(out, 1);
+}
+
+static bool writable(volatile unsigned char *p)
+{
+	if (sigsetjmp(out, 1))
+		return false;
+	*p = 1;
+	return true;
+}
+
+/*
+ * Written, made executable, run, and written again: as a JIT does.  It is armed
+ * when it is made executable, and is then just what the program has made it.
+ */
 static bool flips(void)
 {
 	static const unsigned char code[] = {0xb8, 0, 0, 0, 0, 0xc3};
-	unsigned char *p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p = armed_buffer();
 
-	CHECK(p != MAP_FAILED);
-	for (unsigned int i = 0; i < 500; i++) {
+	CHECK(signal(SIGSEGV, get_out) != SIG_ERR);
+	for (unsigned int i = 0; i < 200; i++) {
 		unsigned char *at = p + i % 64 * PAGE;
 		unsigned int (*fn)(void);
 
-		CHECK(!mprotect(at, PAGE, PROT_READ | PROT_WRITE));
 		memcpy(at, code, sizeof(code));
 		memcpy(at + 1, &i, sizeof(i));
+		CHECK(wait_armed(at));
 		CHECK(!mprotect(at, PAGE, PROT_READ | PROT_EXEC));
 		*(void **)&fn = at;
-		CHECK(fn() == i);
+		CHECK(!writable(at) && fn() == i);
+		/* Of no use to anybody, as a collector's free page. */
+		CHECK(i % 2 || !mprotect(at, PAGE, PROT_NONE));
+		CHECK(!writable(at));
+		CHECK(!mprotect(at, PAGE, PROT_READ | PROT_WRITE));
 	}
 	return true;
 }
@@ -156,22 +178,6 @@ __asm__(".text\n"
 	"	ret\n"
 	"	.cfi_endproc\n"
 	".size hidden_call, .-hidden_call\n");
-
-static sigjmp_buf out;
-
-static void get_out(int sig)
-{
-	(void)sig;
-	siglongjmp(out, 1);
-}
-
-static bool writable(volatile unsigned char *p)
-{
-	if (sigsetjmp(out, 1))
-		return false;
-	*p = 1;
-	return true;
-}
 
 /* Memory that the program has made read-only behind everybody's back. */
 static bool hidden(void)

@@ -61,6 +61,7 @@ arming+=(NUMABAL_SCAN_SIZE_MB=512)
 run_cases prog_maps mappings
 arming=("${normal[@]}")
 run_cases prog_maps huge
+only_cases
 
 watched 100 "a call that is not guarded" "$progs/prog_maps" hidden
 [ "$(stat_of state)" = stood-down ] || fail "hidden: $(stat_of state)"

@@ -9,6 +9,7 @@
 . "$(dirname "$0")/preload.sh"
 
 run_cases prog_traps shared
+only_cases
 
 pages() # PERCENT: how many are armed with that ceiling
 {
