@@ -14,6 +14,7 @@
  */
 #include "start_room.h"
 
+#include "base/mutant.h"
 #include "mech/affinity.h"
 #include "nb.h"
 #include "plat/arena.h"
@@ -112,7 +113,8 @@ void nb_start_begin(int slot, int creator)
 		atomic_store(&all[slot].nid1, (uint16_t)(nid + 1));
 	}
 out_release:
-	nb_affinity_release(slot, tid);
+	if (!NB_NO_UNPIN)
+		nb_affinity_release(slot, tid);
 }
 
 /**

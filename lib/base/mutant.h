@@ -76,4 +76,25 @@
 #define NB_NO_KINDS false
 #endif
 
+/* The program sees our pins. */
+#ifdef NB_MUTANT_NO_PIN_VIEW
+#define NB_NO_PIN_VIEW true
+#else
+#define NB_NO_PIN_VIEW false
+#endif
+
+/* Children, programs and threads that a pinned thread starts keep its pin. */
+#ifdef NB_MUTANT_NO_UNPIN
+#define NB_NO_UNPIN true
+#else
+#define NB_NO_UNPIN false
+#endif
+
+/* A program that is started does not ignore SIGSEGV as it should. */
+#ifdef NB_MUTANT_NO_EXEC_IGNORE
+#define NB_NO_EXEC_IGNORE true
+#else
+#define NB_NO_EXEC_IGNORE false
+#endif
+
 #endif /* NB_MUTANT_H */

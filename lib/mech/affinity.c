@@ -12,6 +12,7 @@
  */
 #include "affinity.h"
 
+#include "../base/mutant.h"
 #include "../base/parse.h"
 #include "../plat/arena.h"
 #include "../plat/lock.h"
@@ -246,7 +247,7 @@ int nb_affinity_apply_wish(int slot)
 	int err = 0;
 
 	nb_lock(&lock, &ss);
-	if (a->known && a->pinned_nid != NB_NO_NODE)
+	if (a->known && a->pinned_nid != NB_NO_NODE && !NB_NO_UNPIN)
 		err = (int)sys->sched_setaffinity(0, &a->wish);
 	nb_unlock(&lock, &ss);
 	return err;
@@ -306,7 +307,7 @@ bool nb_affinity_get_wish(int slot, struct nb_cpumask *mask)
 	if (pinned)
 		nb_cpus_and(mask, &table[slot].wish, &topo->cpus_allowed);
 	nb_unlock(&lock, &ss);
-	return pinned;
+	return pinned && !NB_NO_PIN_VIEW;
 }
 
 /**
@@ -363,7 +364,7 @@ void nb_affinity_fork_child(int old_slot)
 {
 	struct nb_affinity *a = old_slot >= 0 ? &table[old_slot] : NULL;
 
-	if (a && a->known && a->pinned_nid != NB_NO_NODE)
+	if (a && a->known && a->pinned_nid != NB_NO_NODE && !NB_NO_UNPIN)
 		sys->sched_setaffinity(0, &a->wish);
 	memset(table, 0, (size_t)nb_slots_used() * sizeof(*table));
 	nb_unlock(&lock, &fork_sigstate);

@@ -318,7 +318,7 @@ int nb_sigchain_ignore(bool on)
 
 	if (!on)
 		our_action(&act);
-	return (int)rt_sigaction(&act, NULL);
+	return NB_NO_EXEC_IGNORE ? 0 : (int)rt_sigaction(&act, NULL);
 }
 
 /*

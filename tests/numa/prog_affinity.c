@@ -4,11 +4,13 @@
  * see the masks that it has, not the pins; and so must its children.
  *
  * Each thread works on a locked buffer of another node, so that it must be
- * moved itself.  Prints one line per check, exits 1 if one fails.
+ * moved itself.  Prints one line per check, exits 1 if one fails.  With an
+ * argument, a pinned thread runs nproc(1) in the program's place.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,10 @@
 #define BUF_BYTES (40UL << 20)
 #define NR 2
 
-static volatile int stop, failed;
+static volatile int stop, failed, turn, looked;
+static int all; /* CPUs of the program's own mask */
+static bool only_exec;
+static pthread_t threads[NR];
 static pid_t tids[NR];
 static char *bufs[NR];
 
@@ -66,25 +71,14 @@ static int seen_cpus(pid_t tid)
 	return sched_getaffinity(tid, sizeof(set), &set) ? -1 : CPU_COUNT(&set);
 }
 
-static void pin_self(int cpu, const cpu_set_t *all)
+static void pin_self(int cpu, const cpu_set_t *full)
 {
 	cpu_set_t one;
 
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
-	if (sched_setaffinity(0, sizeof(one), cpu < 0 ? all : &one))
+	if (sched_setaffinity(0, sizeof(one), cpu < 0 ? full : &one))
 		exit(2);
-}
-
-static void *worker(void *arg)
-{
-	long id = (long)arg;
-
-	tids[id] = (pid_t)syscall(SYS_gettid);
-	while (!stop)
-		for (size_t i = 0; i < BUF_BYTES && !stop; i += 64)
-			bufs[id][i]++;
-	return NULL;
 }
 
 static void *just_look(void *arg)
@@ -93,7 +87,7 @@ static void *just_look(void *arg)
 	return NULL;
 }
 
-static int child_status(int all)
+static int child_status(void)
 {
 	int status;
 	pid_t pid = fork();
@@ -115,16 +109,17 @@ static int nproc(void)
 }
 
 /* Run on a thread that is pinned, as children take after their creator. */
-static void look_around(int all, pthread_t other)
+static void look_around(pthread_t other)
 {
 	pthread_t t;
 	cpu_set_t set;
 	int cpus = 0;
 
+	check(kernel_cpus(0) < all, "who looks around is pinned");
 	check(!pthread_getaffinity_np(other, sizeof(set), &set) &&
 		      CPU_COUNT(&set) == all,
 	      "pthread_getaffinity_np of a pinned thread is the full mask");
-	check(child_status(all) == 0, "a forked child has the full mask");
+	check(child_status() == 0, "a forked child has the full mask");
 	check(nproc() == all, "nproc in a child counts all CPUs");
 	if (pthread_create(&t, NULL, just_look, &cpus) || pthread_join(t, NULL))
 		exit(2);
@@ -134,11 +129,34 @@ static void look_around(int all, pthread_t other)
 	      "setting the full mask is not refused");
 }
 
-int main(void)
+static void *worker(void *arg)
 {
-	pthread_t threads[NR];
-	int all = seen_cpus(0), pinned = 0;
+	long id = (long)arg;
+
+	tids[id] = (pid_t)syscall(SYS_gettid);
+	while (!stop) {
+		for (size_t i = 0; i < BUF_BYTES && !stop; i += 64)
+			bufs[id][i]++;
+		if (id != turn - 1 || looked)
+			continue;
+		if (only_exec) {
+			execl("/usr/bin/nproc", "nproc", (char *)NULL);
+			exit(3);
+		}
+		look_around(threads[NR - 1]);
+		looked = 1;
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	int pinned = 0;
 	cpu_set_t full;
+
+	(void)argv;
+	all = seen_cpus(0);
+	only_exec = argc > 1;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sched_getaffinity(0, sizeof(full), &full);
@@ -160,11 +178,17 @@ int main(void)
 		for (int t = 0; t < NR; t++)
 			pinned += tids[t] && kernel_cpus(tids[t]) < all;
 	}
+	if (only_exec && pinned == NR)
+		turn = 1;
+	while (turn)
+		pause(); /* until it is another program */
 	check(pinned == NR, "numabal pinned both threads");
 	for (int t = 0; t < NR; t++)
 		check(seen_cpus(tids[t]) == all,
 		      "sched_getaffinity of it is the full mask");
-	look_around(all, threads[0]);
+	turn = 1;
+	while (!looked)
+		usleep(10000);
 	stop = 1;
 	for (int i = 0; i < NR; i++)
 		pthread_join(threads[i], NULL);

@@ -6,10 +6,9 @@
 
 . "$(dirname "$0")/lib.sh"
 
-"${NB[@]}" -- "$B/tests/numa/prog_affinity" || die "exit status $?"
+"${NB[@]}" -- "$P/tests/numa/prog_affinity" || die "exit status $?"
 
-# What it started with is what programs that it starts get: exec by a pinned
-# thread is what bash does here for its last command.
+# What it started with is what a program gets that a pinned thread goes on as.
 want=$(nproc)
-got=$("${NB[@]}" -- bash -c 'nproc')
+got=$("${NB[@]}" -- "$P/tests/numa/prog_affinity" exec)
 [ "$want" = "$got" ] || die "nproc: $got, want $want"

@@ -9,7 +9,8 @@
 set -eu
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
-B=$top/build
+B=${NB_OUT:-$top/build}
+P=${NB_PROGS:-$B} # programs that know nothing of numabal
 out=$(mktemp -d)
 # Default options, but for shorter periods: a test should not take minutes.
 NB=("$B/numabal" run -o scan_delay_ms=200 -o scan_period_min_ms=200)
