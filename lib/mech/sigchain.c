@@ -235,6 +235,19 @@ void nb_sigchain_on_crash(void (*fn)(void))
 	on_crash = fn;
 }
 
+/*
+ * Who ignores a signal from now on has never got it.  One that waits in the
+ * kernel is dropped only if the kernel ignores it, too: nothing is armed by
+ * then, so a fault meanwhile is the program's, which has it ignored as well.
+ */
+static void drop_waiting(void)
+{
+	nb_sigmask_forget();
+	if (nb_sigchain_real() && nb_sigchain_intact() &&
+	    !nb_sigchain_ignore(true))
+		nb_sigchain_ignore(false);
+}
+
 /**
  * nb_sigchain_action() - the application's sigaction(SIGSEGV)
  * @act: its new action, or NULL.
@@ -256,9 +269,8 @@ void nb_sigchain_action(const struct nb_ksigaction *act,
 		next.flags &= KERNEL_FLAGS;
 		next.mask &= ~UNBLOCKABLE;
 		set_action(&next);
-		/* Who ignores a signal from now on has never got it. */
 		if (next.handler == (uint64_t)SIG_IGN)
-			nb_sigmask_forget();
+			drop_waiting();
 	}
 	nb_unlock(&action_lock, &ss);
 }

@@ -148,17 +148,16 @@ static void jump(int sig)
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 static char *volatile nowhere = (char *)8;
 
+sighandler_t bsd_signal(int sig, sighandler_t fn);
+
 /* All that sets an action, and all that jumps. */
 static void old_ways(void)
 {
 	sighandler_t (*const ways[])(int, sighandler_t) = {
-		signal,
-		ssignal,
-		sysv_signal,
-		sigset,
+		signal, ssignal, sysv_signal, bsd_signal, sigset,
 	};
 
-	for (volatile size_t i = 0; i < 4; i++) {
+	for (volatile size_t i = 0; i < 5; i++) {
 		volatile int got = 0;
 
 		printf("was %d\n", ways[i](SIGSEGV, jump) == SIG_DFL);

@@ -192,6 +192,37 @@ static void sent(void)
 	printf("end: %d\n", (int)calls);
 }
 
+/* Who ignores it from now on has never got it. */
+static void dropped(void)
+{
+	sigset_t segv, set;
+	struct timespec now = {0, 0};
+	siginfo_t info;
+
+	sigemptyset(&segv);
+	sigaddset(&segv, SIGSEGV);
+	signal(SIGSEGV, on_signal);
+	sigprocmask(SIG_BLOCK, &segv, NULL);
+	for (int i = 0; i < 2; i++) {
+		if (i)
+			raise(SIGSEGV);
+		else
+			kill(getpid(), SIGSEGV);
+		sigpending(&set);
+		show_set("pending", &set);
+		signal(SIGSEGV, SIG_IGN);
+		sigpending(&set);
+		show_set("ignored", &set);
+		printf("waited for: %d\n", sigtimedwait(&segv, &info, &now));
+		signal(SIGSEGV, on_signal);
+	}
+	raise(SIGSEGV);
+	printf("waited for: %d", sigtimedwait(&segv, &info, &now));
+	printf(" code %d, own %d\n", info.si_code, info.si_pid == getpid());
+	sigprocmask(SIG_UNBLOCK, &segv, NULL);
+	printf("end: %d\n", (int)calls);
+}
+
 static void waits(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
@@ -336,6 +367,8 @@ int main(int argc, char **argv)
 		masks();
 	else if (!strcmp(what, "sent"))
 		sent();
+	else if (!strcmp(what, "dropped"))
+		dropped();
 	else if (!strcmp(what, "waits"))
 		waits();
 	else if (!strcmp(what, "stacks"))

@@ -26,7 +26,7 @@ both() # PROGRAM CASE
 	cat "$tmp/diff"
 }
 
-for c in actions masks sent waits stacks others; do
+for c in actions masks sent dropped waits stacks others; do
 	both prog_sig_view "$c"
 done
 for c in returns jumps changes overflows others end-deferred end-overflow \
