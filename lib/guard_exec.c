@@ -49,12 +49,6 @@ static bool ignores(void)
 	return nb_sigchain_installed() && act.handler == (uint64_t)SIG_IGN;
 }
 
-static bool kernel_action(struct nb_ksigaction *now)
-{
-	return !nb_syscall6(SYS_rt_sigaction, SIGSEGV, 0, (long)now, MASK_BYTES,
-			    0, 0);
-}
-
 /**
  * nb_signal_exec_begin() - let the kernel have what the program believes
  * @save: out: for nb_signal_exec_end().
@@ -67,11 +61,8 @@ static bool kernel_action(struct nb_ksigaction *now)
  */
 void nb_signal_exec_begin(struct nb_exec_signals *save, uint64_t *mask)
 {
-	struct nb_ksigaction now;
-
 	nb_signal_vfork_begin(save, mask);
-	save->ignored = ignores() && kernel_action(&now) &&
-			nb_sigchain_is_ours(&now) && !nb_sigchain_ignore(true);
+	save->ignored = ignores() && !nb_sigchain_ignore(true);
 }
 
 /**
@@ -87,6 +78,12 @@ void nb_signal_exec_end(const struct nb_exec_signals *save, uint64_t *mask)
 		nb_sigchain_ignore(false);
 	if (save->blocked)
 		*mask &= ~SEGV;
+}
+
+static bool kernel_action(struct nb_ksigaction *now)
+{
+	return !nb_syscall6(SYS_rt_sigaction, SIGSEGV, 0, (long)now, MASK_BYTES,
+			    0, 0);
 }
 
 /*
@@ -114,5 +111,5 @@ void nb_signal_exec_shared(void)
 
 	if (ignores() && kernel_action(&now) &&
 	    (nb_sigchain_is_ours(&now) || was_reset(&now)))
-		nb_sigchain_ignore(true);
+		nb_sigchain_ignore_here();
 }

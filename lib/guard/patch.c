@@ -32,7 +32,7 @@
 #define MAX_MODULES 4096
 
 /* The highest rank: taken with others held, calls nothing that locks. */
-static struct nb_lock patch_lock = NB_LOCK_INIT(NB_LOCK_ACTION + 1);
+static struct nb_lock patch_lock = NB_LOCK_INIT(NB_LOCK_SEGV + 1);
 
 static struct nb_module modules[MAX_MODULES];
 static struct nb_place places[MAX_MODULES]; /* of each module */

@@ -7,6 +7,7 @@
  * Invariants:
  * 1. While installed, the kernel's action for SIGSEGV is ours, until a SIGSEGV
  *    comes that the application's default action must take.
+ *    Or it is ignored, for the time of an exec(2), while nothing is armed.
  * 2. The application's action is read by the handler without a lock: two
  *    copies, and an index that changes when the new one is complete.
  */
@@ -33,7 +34,8 @@ static _Atomic uint32_t nr_set; /* times that the action was set */
 static _Atomic bool installed;
 static _Atomic bool every_mask; /* see nb_sigchain_every_mask() */
 static void (*on_crash)(void);
-static struct nb_lock action_lock = NB_LOCK_INIT(NB_LOCK_ACTION);
+static struct nb_lock action_lock = NB_LOCK_INIT(NB_LOCK_SEGV);
+static uint32_t ignoring; /* under that lock; see nb_sigchain_ignore() */
 
 #if defined(__x86_64__)
 #define RESTORER ((uint64_t)nb_restore_rt)
@@ -84,6 +86,18 @@ static void our_action(struct nb_ksigaction *act)
 	act->flags = SA_SIGINFO | SA_ONSTACK | RESTORER_FLAG;
 	act->restorer = RESTORER;
 	act->mask = ~nb_signals_ignored();
+}
+
+/* Ignored in truth, or ours. */
+static long set_kernel(bool ignored)
+{
+	struct nb_ksigaction act = {.handler = (uint64_t)SIG_IGN,
+				    .flags = RESTORER_FLAG,
+				    .restorer = RESTORER};
+
+	if (!ignored)
+		our_action(&act);
+	return ignored && NB_NO_EXEC_IGNORE ? 0 : rt_sigaction(&act, NULL);
 }
 
 /* A parent may have left it blocked: see sigmask.c. */
@@ -204,23 +218,33 @@ bool nb_sigchain_intact(void)
  */
 void nb_sigchain_renew(void)
 {
-	struct nb_ksigaction ours;
+	struct nb_sigstate ss;
 
-	our_action(&ours);
+	nb_lock(&action_lock, &ss);
 	/* Else a crash is near, or an exec(2). */
 	if (nb_sigchain_intact())
-		rt_sigaction(&ours, NULL);
+		set_kernel(false);
+	nb_unlock(&action_lock, &ss);
 }
 
 /**
  * nb_sigchain_fork_child() - another thread may have held our lock
  *
- * Context: forked child, the only thread there.
+ * Or it was in exec(2).
+ *
+ * Context: forked child, the only thread there; nothing is armed.
  */
 void nb_sigchain_fork_child(void)
 {
+	struct nb_ksigaction now;
+
 	nb_lock_reinit(&action_lock);
 	nb_sigmask_forget(); /* pending signals are not inherited */
+	ignoring = 0;
+	if (nb_sigchain_installed() && !rt_sigaction(NULL, &now) &&
+	    now.handler == (uint64_t)SIG_IGN &&
+	    actions[atomic_load(&current_action)].handler == now.handler)
+		set_kernel(false);
 }
 
 /**
@@ -243,9 +267,11 @@ void nb_sigchain_on_crash(void (*fn)(void))
 static void drop_waiting(void)
 {
 	nb_sigmask_forget();
-	if (nb_sigchain_real() && nb_sigchain_intact() &&
-	    !nb_sigchain_ignore(true))
-		nb_sigchain_ignore(false);
+	if (!nb_sigchain_real() || !(ignoring || nb_sigchain_intact()))
+		return;
+	set_kernel(true);
+	if (!ignoring)
+		set_kernel(false);
 }
 
 /**
@@ -319,18 +345,37 @@ void nb_sigchain_every_mask(bool seen)
  * @on: true: an exec(2) is next, which hands on what is ignored; false: it
  *	failed.
  *
- * Context: any thread; nothing is armed.
- * Return: 0 or -errno of rt_sigaction(2).
+ * Until it has failed in each thread.
+ *
+ * Context: any thread, signal handler that has not interrupted us; nothing is
+ * armed.
+ * Return: 0, -EBUSY if the kernel's action is not ours, or -errno of
+ * rt_sigaction(2).
  */
 int nb_sigchain_ignore(bool on)
 {
-	struct nb_ksigaction act = {.handler = (uint64_t)SIG_IGN,
-				    .flags = RESTORER_FLAG,
-				    .restorer = RESTORER};
+	struct nb_sigstate ss;
+	long err = 0;
 
-	if (!on)
-		our_action(&act);
-	return NB_NO_EXEC_IGNORE ? 0 : (int)rt_sigaction(&act, NULL);
+	nb_lock(&action_lock, &ss);
+	if (!on && ignoring && !--ignoring && nb_sigchain_installed())
+		err = set_kernel(false);
+	if (on && !ignoring)
+		err = nb_sigchain_intact() ? set_kernel(true) : -EBUSY;
+	if (on && !err)
+		ignoring++;
+	nb_unlock(&action_lock, &ss);
+	return (int)err;
+}
+
+/**
+ * nb_sigchain_ignore_here() - the same in a process that runs in our memory
+ *
+ * Context: that process, whose actions are its own.
+ */
+void nb_sigchain_ignore_here(void)
+{
+	set_kernel(true);
 }
 
 /*

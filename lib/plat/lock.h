@@ -12,7 +12,8 @@
  *	1 as		address space: regions, arming (lib/regions.c)
  *	2 slots		threads coming and going (mech/slot.c)
  *	3 affinity	masks of threads (mech/affinity.c)
- *	4 action	the application's SIGSEGV action (mech/sigchain.c)
+ *	4 action	actions of other signals (lib/guard_signal.c)
+ *	5 segv		that of SIGSEGV (mech/sigchain.c)
  * NB_DEBUG builds check the order.
  */
 #ifndef NB_LOCK_H
@@ -27,6 +28,7 @@ enum nb_lock_rank {
 	NB_LOCK_SLOTS,
 	NB_LOCK_AFFINITY,
 	NB_LOCK_ACTION,
+	NB_LOCK_SEGV,
 };
 
 struct nb_lock {

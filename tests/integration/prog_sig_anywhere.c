@@ -9,7 +9,7 @@
  * prog_sig_anywhere [STRIDE]: every so many instructions.
  */
 #define _GNU_SOURCE
-#include "armed.h"
+#include "segv_open.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -19,7 +19,6 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-#define SEGV_BIT (1ULL << (SIGSEGV - 1))
 #define SMALL_BYTES BUF_BYTES
 
 static int to_tracer[2], to_victim[2];
@@ -141,23 +140,6 @@ static void a_vfork(void)
 		_exit(0);
 }
 
-/* What the kernel has: SIGSEGV may be neither blocked nor ignored. */
-static bool as_it_was(void)
-{
-	unsigned long long blocked = 0, ignored = 0;
-	char text[4096], *at;
-	int fd = open("/proc/thread-self/status", O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	at = strstr(text, "\nSigBlk:");
-	if (!at ||
-	    sscanf(at, "\nSigBlk: %llx\nSigIgn: %llx", &blocked, &ignored) != 2)
-		return false;
-	return getenv("NB_PLAIN") || !((blocked | ignored) & SEGV_BIT);
-}
-
 static int answer(void)
 {
 	int steps;
@@ -207,7 +189,7 @@ static bool sweep(const char *name, void (*fn)(void), int stride,
 			printf("%s: no signal at %d\n", name, k);
 			return false;
 		}
-		if (!as_it_was()) {
+		if (!segv_is_open()) {
 			printf("%s: SIGSEGV has changed at %d of %d\n", name, k,
 			       all);
 			return false;

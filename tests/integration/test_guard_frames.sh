@@ -31,6 +31,9 @@ done
 # A call that is left by a jump, too, must not keep memory from being armed.
 plain_run "$progs/prog_sig_abandon"
 guarded_run 1000 "$progs/prog_sig_abandon"
+# Nor may one thread's exec change what another's finds.
+plain_run "$progs/prog_sig_beside"
+guarded_run 100 "$progs/prog_sig_beside"
 plain_run "$progs/prog_sig_small"
 guarded_run 1000 "$progs/prog_sig_small"
 plain_run "$progs/prog_sig_fibers" 200

@@ -182,8 +182,8 @@ static int case_put_off(void)
 
 __attribute__((unused)) static int case_exec(void)
 {
-	struct nb_exec_signals save;
-	uint64_t mask = HUP;
+	struct nb_exec_signals save, other;
+	uint64_t mask = HUP, none = 0;
 
 	EXPECT(!act(SIGSEGV, (void *)SIG_IGN, 0, 0));
 	EXPECT(!mask_set(SIG_BLOCK, SEGV));
@@ -194,8 +194,14 @@ __attribute__((unused)) static int case_exec(void)
 		raw_action(SIGSEGV, NULL, &now);
 		EXPECT(now.handler == (uint64_t)SIG_IGN);
 		EXPECT(mask == (HUP | SEGV));
+		/* for another thread, too */
+		nb_signal_exec_begin(&other, &none);
 		nb_signal_exec_end(&save, &mask);
-		EXPECT(nb_sigchain_intact() && mask == HUP);
+		EXPECT(!nb_sigchain_intact() && mask == HUP);
+		nb_sigchain_renew();
+		EXPECT(!nb_sigchain_intact());
+		nb_signal_exec_end(&other, &none);
+		EXPECT(nb_sigchain_intact());
 		/* it is so in truth already */
 		mask = SEGV;
 		nb_signal_vfork_begin(&save, &mask);
