@@ -115,6 +115,33 @@ static void repair(int sig, siginfo_t *info, void *uc)
 	mprotect(info->si_addr, 4096, PROT_READ | PROT_WRITE);
 }
 
+/* What is blocked in a handler of SIGSEGV itself, and in its frame. */
+static void repair_and_show(int sig, siginfo_t *info, void *uc)
+{
+	show_mask("in its handler");
+	printf("in the frame: SEGV %d, USR1 %d\n",
+	       sigismember(&((ucontext_t *)uc)->uc_sigmask, SIGSEGV),
+	       sigismember(&((ucontext_t *)uc)->uc_sigmask, SIGUSR1));
+	touch();
+	if (info->si_code > 0)
+		repair(sig, info, uc);
+}
+
+static void own_mask(void)
+{
+	for (int i = 0; i < 4; i++) {
+		char *page = mmap(NULL, 4096, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		set(SIGSEGV, repair_and_show, i & 1 ? SA_NODEFER : 0, i & 2);
+		touch_armed();
+		*(volatile char *)page = 1;
+		show_mask("after");
+		raise(SIGSEGV);
+		show_mask("after");
+	}
+}
+
 static void block_all(int sig)
 {
 	sigset_t all;
@@ -378,10 +405,10 @@ int main(int argc, char **argv)
 		void (*fn)(void);
 	} cases[] = {
 		{"frames", frames},	  {"afterwards", afterwards},
-		{"old-ways", old_ways},	  {"contexts", contexts},
-		{"unwinds", unwinds},	  {"by-fd", by_fd},
-		{"by-thread", by_thread}, {"by-others", by_others},
-		{"in-waits", in_waits},
+		{"own-mask", own_mask},	  {"old-ways", old_ways},
+		{"contexts", contexts},	  {"unwinds", unwinds},
+		{"by-fd", by_fd},	  {"by-thread", by_thread},
+		{"by-others", by_others}, {"in-waits", in_waits},
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -33,7 +33,8 @@ for c in returns jumps changes overflows others end-deferred end-overflow \
 	end-overflow-onstack end-resethand; do
 	both prog_sig_stack "$c"
 done
-for c in frames afterwards old-ways contexts unwinds by-fd by-thread in-waits; do
+for c in frames afterwards own-mask old-ways contexts unwinds by-fd by-thread \
+	in-waits; do
 	both prog_sig_frames "$c"
 done
 # With several threads it is not pending for as long as it goes round them.
