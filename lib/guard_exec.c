@@ -111,5 +111,5 @@ void nb_signal_exec_shared(void)
 
 	if (ignores() && kernel_action(&now) &&
 	    (nb_sigchain_is_ours(&now) || was_reset(&now)))
-		nb_sigchain_ignore_here();
+		nb_sigchain_ignore_here(true);
 }

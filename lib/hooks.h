@@ -121,12 +121,15 @@ NB_HOOK void nb_hook_exec_end(void);
 /*
  * Signals.  nb_hook_sigsegv_action(): the whole of sigaction(SIGSEGV, ...);
  * libc's struct.  Return: true if handled (result 0).
+ * nb_hook_sigsegv_ignore(): while an exec is tried, SIGSEGV is ignored in truth
+ * if the program ignores it; true if so.  false: it has failed.
  * nb_hook_sigmask(): *@set is what is about to become the thread's mask by
  * @how; returns in @filtered what to pass to the kernel; _old(): patches the
  * old mask that the kernel returned (@was: what nb_hook_sigmask() returned).
  */
 NB_HOOK bool nb_hook_sigsegv_action(const struct sigaction *act,
 				    struct sigaction *old);
+NB_HOOK bool nb_hook_sigsegv_ignore(bool on);
 NB_HOOK bool nb_hook_sigmask(int how, const sigset_t *set, sigset_t *filtered);
 NB_HOOK void nb_hook_sigmask_old(bool was, sigset_t *old);
 /* Strip SIGSEGV from a mask that is for one call or a handler only. */

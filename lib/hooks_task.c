@@ -318,6 +318,28 @@ bool nb_hook_sigsegv_action(const struct sigaction *act, struct sigaction *old)
 }
 
 /**
+ * nb_hook_sigsegv_ignore() - see hooks.h for what it does
+ *
+ * Context: any thread; see hooks.h.
+ * Return: true if SIGSEGV is ignored now.
+ */
+bool nb_hook_sigsegv_ignore(bool on)
+{
+	struct nb_ksigaction act;
+
+	nb_sigchain_get(&act);
+	if (on && (!nb_sigchain_installed() || nb_guarded() ||
+		   act.handler != (uint64_t)SIG_IGN))
+		return false;
+	/* Whose actions are its own. */
+	if (in_vfork_child()) {
+		nb_sigchain_ignore_here(on);
+		return on;
+	}
+	return !nb_sigchain_ignore(on) && on;
+}
+
+/**
  * nb_hook_strip() - see hooks.h for what it does
  *
  * Context: any thread; see hooks.h.

@@ -47,7 +47,7 @@ NB_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
 {
 	const long a[] = {(long)addr, (long)len, prot, flags, fd, off};
 
-	if (!nb_hook_active())
+	if (!nb_active())
 		return real(mmap)(addr, len, prot, flags, fd, off);
 	return map(a, __builtin_return_address(0));
 }
@@ -57,14 +57,14 @@ NB_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd,
 {
 	const long a[] = {(long)addr, (long)len, prot, flags, fd, off};
 
-	if (!nb_hook_active())
+	if (!nb_active())
 		return real(mmap64)(addr, len, prot, flags, fd, off);
 	return map(a, __builtin_return_address(0));
 }
 
 NB_EXPORT int munmap(void *addr, size_t len)
 {
-	if (nb_hook_active())
+	if (nb_active())
 		nb_hook_unmap_begin(addr, len);
 	return real(munmap)(addr, len);
 }
@@ -78,7 +78,7 @@ NB_EXPORT void *mremap(void *old, size_t old_len, size_t len, int flags, ...)
 	va_start(ap, flags);
 	to = va_arg(ap, void *);
 	va_end(ap);
-	if (!nb_hook_active())
+	if (!nb_active())
 		return real(mremap)(old, old_len, len, flags, to);
 	tracked = nb_hook_mremap_begin(old, old_len);
 	if (flags & MREMAP_FIXED)
@@ -93,7 +93,7 @@ NB_EXPORT void *mremap(void *old, size_t old_len, size_t len, int flags, ...)
 
 NB_EXPORT int mprotect(void *addr, size_t len, int prot)
 {
-	if (nb_hook_active())
+	if (nb_active())
 		nb_hook_mprotect_begin(addr, len, prot);
 	return real(mprotect)(addr, len, prot);
 }
@@ -101,35 +101,35 @@ NB_EXPORT int mprotect(void *addr, size_t len, int prot)
 NB_EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 {
 	/* Giving back would lose the key: out of the table for good. */
-	if (nb_hook_active())
+	if (nb_active())
 		nb_hook_unmap_begin(addr, len);
 	return real(pkey_mprotect)(addr, len, prot, pkey);
 }
 
 NB_EXPORT int madvise(void *addr, size_t len, int advice)
 {
-	if (nb_hook_active())
+	if (nb_active())
 		nb_hook_madvise_begin(addr, len, advice);
 	return real(madvise)(addr, len, advice);
 }
 
 NB_EXPORT int mlock(const void *addr, size_t len)
 {
-	if (nb_hook_active())
+	if (nb_active())
 		nb_hook_mlock_begin(addr, len);
 	return real(mlock)(addr, len);
 }
 
 NB_EXPORT int mlock2(const void *addr, size_t len, unsigned int flags)
 {
-	if (nb_hook_active())
+	if (nb_active())
 		nb_hook_mlock_begin(addr, len);
 	return real(mlock2)(addr, len, flags);
 }
 
 NB_EXPORT int mlockall(int flags)
 {
-	if (nb_hook_active())
+	if (nb_active())
 		nb_hook_mlockall_begin(flags);
 	return real(mlockall)(flags);
 }
@@ -138,7 +138,7 @@ NB_EXPORT void *shmat(int id, const void *addr, int flags)
 {
 	struct shmid_ds ds;
 
-	if (nb_hook_active() && addr && (flags & SHM_REMAP) &&
+	if (nb_active() && addr && (flags & SHM_REMAP) &&
 	    !shmctl(id, IPC_STAT, &ds))
 		nb_hook_unmap_begin(addr, ds.shm_segsz);
 	return real(shmat)(id, addr, flags);
@@ -147,7 +147,7 @@ NB_EXPORT void *shmat(int id, const void *addr, int flags)
 NB_EXPORT int remap_file_pages(void *addr, size_t len, int prot, size_t pgoff,
 			       int flags)
 {
-	if (nb_hook_active())
+	if (nb_active())
 		nb_hook_unmap_begin(addr, len);
 	return real(remap_file_pages)(addr, len, prot, pgoff, flags);
 }
@@ -161,7 +161,7 @@ NB_EXPORT long mbind(void *addr, unsigned long len, int mode,
 		     const unsigned long *nodes, unsigned long maxnode,
 		     unsigned int flags)
 {
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		nb_hook_mbind_begin(addr, len);
 		nb_hook_touch(nodes, nodes_size(maxnode));
 	}
@@ -171,7 +171,7 @@ NB_EXPORT long mbind(void *addr, unsigned long len, int mode,
 NB_EXPORT long set_mempolicy(int mode, const unsigned long *nodes,
 			     unsigned long maxnode)
 {
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		mode = nb_hook_set_mempolicy(mode);
 		nb_hook_touch(nodes, nodes_size(maxnode));
 	}
@@ -182,7 +182,7 @@ NB_EXPORT long get_mempolicy(int *mode, unsigned long *nodes,
 			     unsigned long maxnode, void *addr,
 			     unsigned long flags)
 {
-	bool active = nb_hook_active();
+	bool active = nb_active();
 	long r;
 
 	if (active) {
@@ -201,7 +201,7 @@ NB_EXPORT long get_mempolicy(int *mode, unsigned long *nodes,
 NB_EXPORT long move_pages(int pid, unsigned long count, void **pages,
 			  const int *nodes, int *status, int flags)
 {
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		nb_hook_touch(pages, count * sizeof(*pages));
 		nb_hook_touch(nodes, nodes ? count * sizeof(*nodes) : 0);
 		nb_hook_touch(status, count * sizeof(*status));

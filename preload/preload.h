@@ -55,6 +55,33 @@ static inline void *nb_real_get(enum nb_real i)
 /* The function that the program would have called without us. */
 #define real(name) ((__typeof__(name) *)nb_real_get(NB_REAL_##name))
 
+/* owed.c: what is to be undone when a call that starts a program is over. */
+struct nb_owed {
+	uintptr_t frame;
+	bool alternate; /* on an alternate stack */
+	bool exec;
+	bool here; /* by a child that shares our memory */
+	bool blocked, ignored;
+};
+
+extern __thread int nb_nr_owed
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+void nb_owe_begin(struct nb_owed *o, const void *frame, bool exec);
+void nb_owe_end(const struct nb_owed *o);
+void nb_owe_settle(const void *frame);
+
+#define OWE_BEGIN(o, exec) nb_owe_begin(o, __builtin_frame_address(0), exec)
+
+/* nb_hook_active(), for wrappers that do not end the program. */
+static inline __attribute__((always_inline)) bool nb_active(void)
+{
+	if (!nb_hook_active())
+		return false;
+	if (__builtin_expect(nb_nr_owed != 0, 0))
+		nb_owe_settle(__builtin_frame_address(0));
+	return true;
+}
+
 /* syscall(2), by subject: @a are its six arguments; -1 and errno as there. */
 long nb_syscall_memory(long nr, const long *a, const void *caller);
 long nb_syscall_thread(long nr, const long *a);

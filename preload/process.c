@@ -10,9 +10,9 @@
  * runs in our memory and is recognised where it matters (nb_is_shared_child).
  *
  * While a program is being started by a child that shares our memory, all is
- * readable: argument strings may lie anywhere, and libc has SIGSEGV blocked.
- * system(3) returns only at the end of its command, so nothing is armed while
- * the command runs.
+ * readable (owed.c): argument strings may lie anywhere, and libc has SIGSEGV
+ * blocked. system(3) returns only at the end of its command, so nothing is
+ * armed while the command runs.
  */
 #include "preload.h"
 
@@ -118,6 +118,7 @@ NB_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
 	struct child c = {fn, arg};
 	void *parent_tid, *tls, *child_tid;
+	struct nb_owed owed;
 	va_list ap;
 	int r;
 
@@ -135,10 +136,10 @@ NB_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 			return real(clone)(fn, stack, flags, arg, parent_tid,
 					   tls, child_tid);
 		}
-		nb_hook_spawn_begin();
+		OWE_BEGIN(&owed, false);
 		r = real(clone)(fn, stack, flags, arg, parent_tid, tls,
 				child_tid);
-		nb_hook_spawn_end();
+		nb_owe_end(&owed);
 		return r;
 	}
 	if (copies_and_waits((unsigned int)flags))
@@ -170,13 +171,14 @@ NB_EXPORT int posix_spawn(pid_t *pid, const char *path,
 			  const posix_spawnattr_t *attr, char *const argv[],
 			  char *const envp[])
 {
+	struct nb_owed owed;
 	int r;
 
 	if (!nb_hook_active())
 		return real(posix_spawn)(pid, path, actions, attr, argv, envp);
-	nb_hook_spawn_begin();
+	OWE_BEGIN(&owed, false);
 	r = real(posix_spawn)(pid, path, actions, attr, argv, envp);
-	nb_hook_spawn_end();
+	nb_owe_end(&owed);
 	return r;
 }
 
@@ -185,31 +187,32 @@ NB_EXPORT int posix_spawnp(pid_t *pid, const char *file,
 			   const posix_spawnattr_t *attr, char *const argv[],
 			   char *const envp[])
 {
+	struct nb_owed owed;
 	int r;
 
 	if (!nb_hook_active())
 		return real(posix_spawnp)(pid, file, actions, attr, argv, envp);
-	nb_hook_spawn_begin();
+	OWE_BEGIN(&owed, false);
 	r = real(posix_spawnp)(pid, file, actions, attr, argv, envp);
-	nb_hook_spawn_end();
+	nb_owe_end(&owed);
 	return r;
 }
 
-static void spawn_end(void *unused)
+static void spawn_end(void *owed)
 {
-	(void)unused;
-	nb_hook_spawn_end();
+	nb_owe_end(owed);
 }
 
 /* A cancellation point: the thread may end in the middle of it. */
 NB_EXPORT int system(const char *command)
 {
+	struct nb_owed owed;
 	int r;
 
 	if (!nb_hook_active())
 		return real(system)(command);
-	nb_hook_spawn_begin();
-	pthread_cleanup_push(spawn_end, NULL);
+	OWE_BEGIN(&owed, false);
+	pthread_cleanup_push(spawn_end, &owed);
 	r = real(system)(command);
 	pthread_cleanup_pop(1);
 	return r;
@@ -217,70 +220,26 @@ NB_EXPORT int system(const char *command)
 
 NB_EXPORT FILE *popen(const char *command, const char *mode)
 {
+	struct nb_owed owed;
 	FILE *f;
 
 	if (!nb_hook_active())
 		return real(popen)(command, mode);
-	nb_hook_spawn_begin();
+	OWE_BEGIN(&owed, false);
 	f = real(popen)(command, mode);
-	nb_hook_spawn_end();
+	nb_owe_end(&owed);
 	return f;
 }
 
-/*
- * The new program inherits what the thread has: where that is not what the
- * program believes (SIGSEGV blocked or ignored), it is set in truth.  Nothing
- * is armed any more.
- */
-struct inherit {
-	struct sigaction ours;
-	bool blocked, ignored;
-};
-
-static void exec_begin(struct inherit *in)
-{
-	struct sigaction act;
-	sigset_t segv;
-
-	nb_hook_exec_begin();
-	in->blocked = nb_hook_sigmask(SIG_BLOCK, NULL, NULL);
-	in->ignored =
-		nb_hook_sigsegv_action(NULL, &act) && act.sa_handler == SIG_IGN;
-	if (in->ignored)
-		real(sigaction)(SIGSEGV, &act, &in->ours);
-	if (in->blocked) {
-		sigemptyset(&segv);
-		sigaddset(&segv, SIGSEGV);
-		real(sigprocmask)(SIG_BLOCK, &segv, NULL);
-	}
-}
-
-static int exec_failed(struct inherit *in)
-{
-	int saved = errno;
-	sigset_t segv;
-
-	if (in->ignored)
-		real(sigaction)(SIGSEGV, &in->ours, NULL);
-	if (in->blocked) {
-		sigemptyset(&segv);
-		sigaddset(&segv, SIGSEGV);
-		real(sigprocmask)(SIG_UNBLOCK, &segv, NULL);
-	}
-	nb_hook_exec_end();
-	errno = saved;
-	return -1;
-}
-
-/* Run @call between exec_begin() and exec_failed(). */
+/* Nothing is armed while @call tries to start a program in our place. */
 #define EXEC(call)                                                             \
 	({                                                                     \
-		struct inherit in_;                                            \
+		struct nb_owed owed_;                                          \
                                                                                \
 		if (nb_hook_active()) {                                        \
-			exec_begin(&in_);                                      \
+			OWE_BEGIN(&owed_, true);                               \
 			(void)(call);                                          \
-			exec_failed(&in_);                                     \
+			nb_owe_end(&owed_);                                    \
 		} else {                                                       \
 			(void)(call);                                          \
 		}                                                              \

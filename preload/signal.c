@@ -94,7 +94,7 @@ NB_EXPORT int sigaction(int sig, const struct sigaction *act,
 
 	if (sig == SIGSEGV && segv_action(act, old))
 		return 0;
-	masked = act && has_segv(&act->sa_mask) && nb_hook_active();
+	masked = act && has_segv(&act->sa_mask) && nb_active();
 	if (!masked && !noted(sig))
 		return real(sigaction)(sig, act, old);
 	if (masked) {
@@ -281,7 +281,7 @@ static int change_mask(bool libc_thread, int how, const sigset_t *set,
 	bool was;
 	int r;
 
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		/* libc does not touch them itself. */
 		nb_hook_touch(set, _NSIG / 8);
 		nb_hook_touch(old, _NSIG / 8);
@@ -398,7 +398,7 @@ NB_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n,
 
 NB_EXPORT int sigaltstack(const stack_t *ss, stack_t *old)
 {
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		nb_hook_touch(ss, sizeof(*ss));
 		nb_hook_touch(old, sizeof(*old));
 		/* The kernel writes frames there at any time. */
@@ -458,7 +458,7 @@ static long raw_sigaction(const long *a)
 			to_kernel(&was, old);
 		return 0;
 	}
-	masked = act && (copy.mask & SEGV_BIT) && nb_hook_active();
+	masked = act && (copy.mask & SEGV_BIT) && nb_active();
 	if (masked)
 		copy.mask &= ~SEGV_BIT;
 	r = real(syscall)(SYS_rt_sigaction, sig, act ? &copy : NULL, old, a[3]);

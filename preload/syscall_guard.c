@@ -232,7 +232,7 @@ static void touch_args(const struct args *t, const long *a)
 
 #define TOUCH(args, ...)                                                       \
 	do {                                                                   \
-		if (nb_hook_active()) {                                        \
+		if (nb_active()) {                                             \
 			const long a_[] = {__VA_ARGS__};                       \
                                                                                \
 			touch_args(args, a_);                                  \
@@ -358,7 +358,7 @@ NB_EXPORT void setbuffer(FILE *f, char *buf, size_t n)
 NB_EXPORT int lio_listio(int mode, struct aiocb *const list[], int n,
 			 struct sigevent *sev)
 {
-	for (int i = 0; nb_hook_active() && i < n; i++) {
+	for (int i = 0; nb_active() && i < n; i++) {
 		const long a[] = {(long)list[i]};
 
 		touch_args(OWN(AIO(0)), a);
@@ -422,7 +422,7 @@ NB_EXPORT int ioctl(int fd, unsigned long cmd, ...)
 	void *arg = LAST_ARG(cmd, void *);
 	size_t size = _IOC_SIZE(cmd);
 
-	if (nb_hook_active() && arg)
+	if (nb_active() && arg)
 		nb_hook_touch(arg, size ? size : OLD_IOCTL_BYTES);
 	return real(ioctl)(fd, cmd, arg);
 }
@@ -439,7 +439,7 @@ NB_EXPORT int prctl(int option, ...)
 	d = va_arg(ap, unsigned long);
 	e = va_arg(ap, unsigned long);
 	va_end(ap);
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		if (option == PR_SET_SECCOMP)
 			nb_hook_filter();
 #ifdef PR_SET_TSC
@@ -542,7 +542,7 @@ NB_EXPORT long syscall(long nr, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
-	if (!nb_hook_active())
+	if (!nb_active())
 		return real(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	return guarded_syscall(nr, a, __builtin_return_address(0));
 }

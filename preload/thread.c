@@ -65,8 +65,10 @@ static void thread_end(void *round)
 {
 	uintptr_t left = (uintptr_t)round - 1;
 
-	if (!left || pthread_setspecific(end_key, (void *)left))
-		nb_hook_thread_end();
+	if (left && !pthread_setspecific(end_key, (void *)left))
+		return;
+	nb_owe_settle(NULL);
+	nb_hook_thread_end();
 }
 
 /* A thread inherits its creator's mask, also what that only believes. */
@@ -160,7 +162,7 @@ NB_EXPORT int sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *mask)
 {
 	int r;
 
-	if (!nb_hook_active())
+	if (!nb_active())
 		return real(sched_setaffinity)(tid, size, mask);
 	nb_hook_touch(mask, size);
 	r = nb_hook_setaffinity(tid, size, mask);
@@ -176,7 +178,7 @@ NB_EXPORT int sched_getaffinity(pid_t tid, size_t size, cpu_set_t *mask)
 {
 	int r = 1;
 
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		nb_hook_touch(mask, size);
 		r = nb_hook_getaffinity(tid, size < INT_MAX ? size : INT_MAX,
 					mask);
@@ -199,7 +201,7 @@ NB_EXPORT int pthread_setaffinity_np(pthread_t thread, size_t size,
 	pid_t tid;
 	int r = 1;
 
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		nb_hook_touch(mask, size);
 		tid = tid_of(thread);
 		if (tid >= 0)
@@ -216,7 +218,7 @@ NB_EXPORT int pthread_getaffinity_np(pthread_t thread, size_t size,
 	pid_t tid;
 	int r = 1;
 
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		nb_hook_touch(mask, size);
 		tid = tid_of(thread);
 		if (tid >= 0)
@@ -253,7 +255,7 @@ static unsigned long stack_pointer(const ucontext_t *to)
 
 NB_EXPORT int swapcontext(ucontext_t *from, const ucontext_t *to)
 {
-	if (nb_hook_active()) {
+	if (nb_active()) {
 		nb_hook_touch(from, sizeof(*from));
 		touch_context(to);
 	}
@@ -263,7 +265,7 @@ NB_EXPORT int swapcontext(ucontext_t *from, const ucontext_t *to)
 
 NB_EXPORT int setcontext(const ucontext_t *to)
 {
-	if (nb_hook_active())
+	if (nb_active())
 		touch_context(to);
 	nb_hook_stack(stack_pointer(to));
 	return real(setcontext)(to);

@@ -370,12 +370,13 @@ int nb_sigchain_ignore(bool on)
 
 /**
  * nb_sigchain_ignore_here() - the same in a process that runs in our memory
+ * @on: ditto.
  *
  * Context: that process, whose actions are its own.
  */
-void nb_sigchain_ignore_here(void)
+void nb_sigchain_ignore_here(bool on)
 {
-	set_kernel(true);
+	set_kernel(on);
 }
 
 /*

@@ -51,6 +51,6 @@ void nb_sigchain_deliver_pending(void);
 bool nb_sigchain_pending(void);
 bool nb_sigchain_take_pending(siginfo_t *info);
 int nb_sigchain_ignore(bool on);
-void nb_sigchain_ignore_here(void);
+void nb_sigchain_ignore_here(bool on);
 
 #endif /* NB_SIGCHAIN_H */
