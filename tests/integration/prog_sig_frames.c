@@ -398,17 +398,47 @@ static void in_waits(void)
 	show_mask("after");
 }
 
+/* It waits on under every mask that has it, whatever is done meanwhile. */
+static void stays_pending(void)
+{
+	struct timespec ts = {0, 20000000};
+	sigset_t segv, all, now;
+	siginfo_t info;
+
+	segv_set(&segv);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &segv, NULL);
+	touch_armed();
+	raise(SIGSEGV);
+	for (int i = 0; i < 3; i++) {
+		printf("waited: %d\n",
+		       ppoll(NULL, 0, &ts, i & 1 ? &all : &segv));
+		sigprocmask(SIG_SETMASK, i & 1 ? &segv : &all, NULL);
+		sigpending(&now);
+		printf("pending %d\n", sigismember(&now, SIGSEGV));
+		touch();
+	}
+	printf("waited for %d", sigtimedwait(&segv, &info, &ts));
+	printf(" code %d, own %d\n", info.si_code, info.si_pid == getpid());
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*fn)(void);
 	} cases[] = {
-		{"frames", frames},	  {"afterwards", afterwards},
-		{"own-mask", own_mask},	  {"old-ways", old_ways},
-		{"contexts", contexts},	  {"unwinds", unwinds},
-		{"by-fd", by_fd},	  {"by-thread", by_thread},
-		{"by-others", by_others}, {"in-waits", in_waits},
+		{"frames", frames},
+		{"afterwards", afterwards},
+		{"own-mask", own_mask},
+		{"old-ways", old_ways},
+		{"contexts", contexts},
+		{"unwinds", unwinds},
+		{"by-fd", by_fd},
+		{"by-thread", by_thread},
+		{"by-others", by_others},
+		{"in-waits", in_waits},
+		{"stays-pending", stays_pending},
 	};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);

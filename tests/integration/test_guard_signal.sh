@@ -34,7 +34,7 @@ for c in returns jumps changes overflows others end-deferred end-overflow \
 	both prog_sig_stack "$c"
 done
 for c in frames afterwards own-mask old-ways contexts unwinds by-fd by-thread \
-	in-waits; do
+	in-waits stays-pending; do
 	both prog_sig_frames "$c"
 done
 # With several threads it is not pending for as long as it goes round them.
