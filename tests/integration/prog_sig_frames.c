@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 static unsigned char *buf;
 static volatile int calls;
 
@@ -103,6 +105,11 @@ static void frames(void)
 			if (i == 4)
 				sigprocmask(SIG_SETMASK, &none, NULL);
 		}
+		/* Blocked by the thread: in the frame, and after it. */
+		sighold(SIGSEGV);
+		raise(SIGUSR1);
+		show_mask("still");
+		sigrelse(SIGSEGV);
 	}
 }
 
@@ -172,7 +179,6 @@ static void jump(int sig)
 	siglongjmp(env, sig);
 }
 
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 static char *volatile nowhere = (char *)8;
 
 sighandler_t bsd_signal(int sig, sighandler_t fn);

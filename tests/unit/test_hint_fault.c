@@ -109,6 +109,23 @@ static void test_not_ours(void **state)
 	assert_null(nb_slot_self_existing());
 }
 
+/* Of what the guard's copy is interrupted by, only a fault is its failure. */
+static void test_copy(void **state)
+{
+	static const char code[3];
+
+	(void)state;
+	nb_hint_fault_set_copy(&code[0], &code[1], &code[2]);
+	uc.uc_mcontext.gregs[REG_RIP] = (greg_t)&code[0];
+	assert_false(fault_code(FAKE_BASE, SI_USER));
+	assert_false(fault_code(FAKE_BASE, SI_TKILL));
+	assert_true(uc.uc_mcontext.gregs[REG_RIP] == (greg_t)&code[0]);
+	assert_true(fault_code(0x1230, SEGV_MAPERR));
+	assert_true(uc.uc_mcontext.gregs[REG_RIP] == (greg_t)&code[2]);
+	assert_false(fault_code(0x1230, SEGV_MAPERR));
+	nb_hint_fault_set_copy(NULL, NULL, NULL);
+}
+
 static void test_resolved(void **state)
 {
 	uint64_t addr = FAKE_BASE + 3 * CHUNK + 4321;
@@ -416,6 +433,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_no_slot, setup),
 		cmocka_unit_test_setup(test_not_ours, setup),
+		cmocka_unit_test_setup(test_copy, setup),
 		cmocka_unit_test_setup(test_resolved, setup),
 		cmocka_unit_test_setup(test_wakes, setup),
 		cmocka_unit_test_setup(test_lost_race, setup),
