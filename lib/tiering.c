@@ -177,7 +177,7 @@ enum nb_why nb_tiering_filter(const struct nb_tiering_use *u,
 	/* It will be there before its memory is. */
 	if (q->task_free && q->numa_preferred_nid != NB_NO_NODE)
 		tq.dst_nid = q->numa_preferred_nid;
-	if (nb_node_isset(&tg->tier.slow, q->page_nid))
+	if (nb_node_isset(&tg->tier.slow, q->page_nid) || c->torn)
 		refresh_free();
 	why = nb_tier_promote(&tg->tier, &tq, c);
 	if (nb_why_is_yes(why))
@@ -214,15 +214,18 @@ enum nb_why nb_tiering_admit(const struct nb_tiering_use *u,
 
 static void note_move(struct nb_tier_chunk *c, const struct nb_page_move *mv)
 {
+	uint64_t pages = (uint64_t)mv->nr_moved + mv->nr_failed;
 	bool moved = mv->nr_moved > mv->nr_failed;
 
-	if (mv->nr_moved || mv->nr_failed)
-		nb_tier_learn(&tg->tier, mv->dst_nid, mv->end - mv->start,
+	if (pages)
+		nb_tier_learn(&tg->tier, mv->dst_nid, pages * nb.page_bytes,
 			      moved);
 	if (moved)
 		nb_tier_moved(&tg->tier, c, mv->dst_nid);
 	else if (mv->nr_failed)
 		nb_tier_stayed(&tg->tier, c);
+	if (mv->nr_moved && mv->nr_failed)
+		nb_tier_torn(&tg->tier, c, mv->dst_nid);
 }
 
 /**

@@ -144,7 +144,7 @@ static void hold_back(struct nb_tier_chunk *c)
 {
 	if (c->bounces < MAX_BOUNCES)
 		c->bounces++;
-	c->count = (uint8_t)(1U << c->bounces);
+	c->count = 1U << c->bounces & 0x7f;
 }
 
 /**
@@ -161,6 +161,7 @@ void nb_tier_moved(const struct nb_tier *t, struct nb_tier_chunk *c, int nid)
 	bool is_slow = nb_node_isset(&t->slow, nid);
 
 	c->nid1 = (uint8_t)(nid + 1);
+	c->torn = 0;
 	if (is_slow && was_slow)
 		return;
 	c->count = 0;
@@ -173,23 +174,59 @@ void nb_tier_moved(const struct nb_tier *t, struct nb_tier_chunk *c, int nid)
  * @t: the tiers
  * @c: the chunk
  *
- * Trying is dear.  In slow memory, it is tried again when the chunk has shown
- * itself hot more often, as if it had been demoted.
+ * Trying is dear.  What is in slow memory, or some of it, is tried again when
+ * the chunk has shown itself hot more often, as if it had been demoted.
  *
  * Context: numabald.
  */
 void nb_tier_stayed(const struct nb_tier *t, struct nb_tier_chunk *c)
 {
-	if (nb_node_isset(&t->slow, c->nid1 - 1))
+	if (nb_node_isset(&t->slow, c->nid1 - 1) || c->torn)
 		hold_back(c);
+}
+
+/**
+ * nb_tier_torn() - some pages of a chunk did not come along
+ * @t: the tiers
+ * @c: the chunk, after nb_tier_moved() or nb_tier_stayed()
+ * @nid: where the others are now
+ *
+ * The program may always use first what has come, and where that is does not
+ * tell that something is left behind.  It is fetched at the next use if the
+ * chunk is hot; most of it comes each time, or else the chunk is held back.
+ *
+ * Context: numabald.
+ */
+void nb_tier_torn(const struct nb_tier *t, struct nb_tier_chunk *c, int nid)
+{
+	c->torn = nb_node_isset(&t->fast, nid);
 }
 
 /* All uses that a demoted chunk has to show, again. */
 static enum nb_why start_again(struct nb_tier_chunk *c)
 {
 	if (c->count)
-		c->count = (uint8_t)(1U << c->bounces);
+		c->count = 1U << c->bounces & 0x7f;
 	return NB_WHY_PAGE_COLD;
+}
+
+static enum nb_why promote(const struct nb_tier_node *n,
+			   const struct nb_tier_query *q,
+			   struct nb_tier_chunk *c)
+{
+	bool plenty = n->free_bytes >= n->total_bytes / PLENTY_PART + q->bytes;
+	int level = nb_tier_level_hot(c), hot = n->hot_level;
+
+	if (plenty)
+		hot = nb_max(hot, NB_TIER_HOT_LEVEL);
+	if (level < 0 || level > hot) {
+		if (!plenty || c->count)
+			return start_again(c);
+		return NB_WHY_PAGE_USED;
+	}
+	if (c->count && --c->count)
+		return NB_WHY_PAGE_PROVE;
+	return NB_WHY_PAGE_HOT;
 }
 
 /**
@@ -205,22 +242,13 @@ static enum nb_why start_again(struct nb_tier_chunk *c)
 enum nb_why nb_tier_promote(struct nb_tier *t, const struct nb_tier_query *q,
 			    struct nb_tier_chunk *c)
 {
-	const struct nb_tier_node *n;
-	int level = nb_tier_level_hot(c), hot;
-	bool plenty;
+	bool torn = c->torn && q->page_nid == q->dst_nid;
+	enum nb_why why;
 
-	if (!nb_node_isset(&t->slow, q->page_nid) ||
-	    !nb_node_isset(&t->fast, q->dst_nid))
+	if (!nb_node_isset(&t->fast, q->dst_nid) ||
+	    (!torn && !nb_node_isset(&t->slow, q->page_nid)))
 		return NB_WHY_NONE;
-	n = &t->node[q->dst_nid];
-	plenty = n->free_bytes >= n->total_bytes / PLENTY_PART + q->bytes;
-	hot = plenty ? nb_max(n->hot_level, NB_TIER_HOT_LEVEL) : n->hot_level;
-	if (level < 0 || level > hot) {
-		if (!plenty || c->count)
-			return start_again(c);
-		return NB_WHY_PAGE_USED;
-	}
-	if (c->count && --c->count)
-		return NB_WHY_PAGE_PROVE;
-	return NB_WHY_PAGE_HOT;
+	why = promote(&t->node[q->dst_nid], q, c);
+	/* The page itself is in its place. */
+	return torn && !nb_why_is_yes(why) ? NB_WHY_NONE : why;
 }

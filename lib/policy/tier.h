@@ -24,7 +24,8 @@ struct nb_tier_chunk {
 	uint8_t nr_seen : 3; /* uses that the mean is made of, at most */
 	uint8_t stays : 1;   /* the program does not want it moved */
 	uint8_t bounces : 4; /* times it was demoted, less those forgotten */
-	uint8_t count;	     /* in slow memory: uses to be shown; else: shown */
+	uint8_t count : 7;   /* in slow memory: uses to be shown; else: shown */
+	uint8_t torn : 1;    /* in fast memory, but for some of its pages */
 };
 
 /* Time in which the process ran: what sleeps does not let memory get cold. */
@@ -87,6 +88,7 @@ enum nb_why nb_tier_promote(struct nb_tier *t, const struct nb_tier_query *q,
 			    struct nb_tier_chunk *c);
 void nb_tier_moved(const struct nb_tier *t, struct nb_tier_chunk *c, int nid);
 void nb_tier_stayed(const struct nb_tier *t, struct nb_tier_chunk *c);
+void nb_tier_torn(const struct nb_tier *t, struct nb_tier_chunk *c, int nid);
 void nb_tier_learn(struct nb_tier *t, int nid, uint64_t bytes, bool moved);
 
 /* tier_plan.c: what goes, so that more can come */

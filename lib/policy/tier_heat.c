@@ -127,7 +127,7 @@ void nb_tier_used(const struct nb_tier *t, struct nb_tier_chunk *c, int nid,
 	else
 		c->level4 = (uint8_t)(c->level4 +
 				      (level - c->level4) / (int)c->nr_seen);
-	if (!nb_node_isset(&t->fast, nid) || !c->bounces)
+	if (!nb_node_isset(&t->fast, nid) || !c->bounces || c->torn)
 		return;
 	if (++c->count < FORGET_USES)
 		return;

@@ -126,6 +126,8 @@ void n_tiering_moved(struct n_proc *p, uint32_t start, int nid,
 		nb_tier_moved(&t->tier, c, nid);
 	else
 		nb_tier_stayed(&t->tier, c);
+	if (nr_moved && nr_failed)
+		nb_tier_torn(&t->tier, c, nid);
 }
 
 /* The level of a chunk that may make room; -1: not known, or it cannot. */

@@ -297,6 +297,36 @@ static void test_stayed(void **state)
 	assert_int_equal(c.count, 0);
 }
 
+/* Some pages came, and the program uses these first. */
+static void test_torn(void **state)
+{
+	struct nb_tier_chunk c = chunk(2, 0, 4);
+
+	(void)state;
+	nb_tier_moved(&tier, &c, 0);
+	nb_tier_torn(&tier, &c, 0);
+	assert_int_equal(promote(0, 1, &c), NB_WHY_NONE);
+	assert_int_equal(promote(0, 0, &c), NB_WHY_PAGE_HOT);
+	/* The others do not come: they are held back as if all of it did not.
+	 */
+	nb_tier_stayed(&tier, &c);
+	assert_int_equal(promote(0, 0, &c), NB_WHY_NONE);
+	nb_tier_armed(&tier, &c);
+	nb_tier_used(&tier, &c, 0, now, true);
+	assert_int_equal(promote(0, 0, &c), NB_WHY_PAGE_HOT);
+	/* One that is not hot is as good as at home. */
+	tier.node[0].hot_level = 0;
+	c.level4 = 200;
+	assert_int_equal(promote(0, 0, &c), NB_WHY_NONE);
+	c.level4 = 0;
+	nb_tier_moved(&tier, &c, 0);
+	assert_int_equal(promote(0, 0, &c), NB_WHY_NONE);
+	/* In slow memory, what is left behind is not missed. */
+	nb_tier_moved(&tier, &c, 2);
+	nb_tier_torn(&tier, &c, 2);
+	assert_false(c.torn);
+}
+
 /* What the kernel refuses is not free, up to a sixteenth of the node. */
 static void test_learn(void **state)
 {
@@ -457,6 +487,7 @@ int main(void)
 		cmocka_unit_test_setup(test_room, setup),
 		cmocka_unit_test_setup(test_bounces, setup),
 		cmocka_unit_test_setup(test_stayed, setup),
+		cmocka_unit_test_setup(test_torn, setup),
 		cmocka_unit_test_setup(test_learn, setup),
 		cmocka_unit_test_setup(test_forget, setup),
 		cmocka_unit_test_setup(test_plan_pairs, setup),

@@ -168,6 +168,29 @@ static void test_refused(void **state)
 	assert_int_equal(nr_on(SLOW, 0), PAGES);
 }
 
+/* Some pages came, and these are used first: the others follow. */
+static void test_torn(void **state)
+{
+	uint64_t last = SLOW + CHUNK - FAKE_PAGE;
+
+	(void)state;
+	fake_page(last)->refuses = EBUSY;
+	know(SLOW, HOT);
+	used(SLOW);
+	assert_int_equal(nr_on(SLOW, 0), PAGES - 1);
+	used(SLOW);
+	assert_int_equal(nr_on(SLOW, 0), PAGES - 1);
+	fake_page(last)->refuses = 0;
+	/* It was held back: twice. */
+	used(SLOW);
+	assert_int_equal(nr_on(SLOW, 0), PAGES - 1);
+	used(SLOW);
+	assert_int_equal(nr_on(SLOW, 0), PAGES);
+	assert_int_equal(decided(NB_WHY_PAGE_HOT), 3);
+	used(SLOW);
+	assert_int_equal(decided(NB_WHY_PAGE_HOT), 3);
+}
+
 /* Rounds are a tenth of a second apart, and only if there is a reason. */
 static void test_rounds(void **state)
 {
@@ -295,6 +318,7 @@ int main(void)
 		cmocka_unit_test_setup(test_stays, setup),
 		cmocka_unit_test_setup(test_moved_meanwhile, setup),
 		cmocka_unit_test_setup(test_armed, setup),
+		cmocka_unit_test_setup(test_torn, setup),
 		/* last: what was refused is remembered */
 		cmocka_unit_test_setup(test_refused, setup),
 	};
