@@ -24,12 +24,14 @@
 #include <string.h>
 
 #define BLOCK_PAGES (NB_BLOCK_BYTES >> NB_PAGE_SHIFT_MIN)
+#define STEP_BLOCKS 8 /* in a step, at most */
 
 /* Linux: vma_numab_state, a new VMA is left alone for scan_delay. */
 #define YOUNG_NS NB_NSEC_PER_SEC
 
 static struct nb_vma *vmas; /* NB_MAX_REGIONS of them */
 static unsigned char resident[BLOCK_PAGES];
+static unsigned char step_resident[STEP_BLOCKS * BLOCK_PAGES];
 
 /**
  * nb_arming_init() - get the snapshot's memory
@@ -84,6 +86,39 @@ static unsigned int find_eligible(const struct nb_block *b,
 		pages += in;
 	}
 	return pages;
+}
+
+static bool any_resident(const unsigned char *vec, uint64_t nr)
+{
+	unsigned char any = 0;
+
+	for (uint64_t i = 0; i < nr; i++)
+		any |= vec[i];
+	return any & 1;
+}
+
+/*
+ * A bit for each block that a step touches: are there pages in that part of
+ * it?  One call for all: of a large mapping with little memory most are empty,
+ * and that is all that need be known of them.  What is not told may have some.
+ */
+static uint64_t blocks_in_use(const struct nb_range *step)
+{
+	uint64_t first = nb_align_down(step->start, NB_BLOCK_BYTES);
+	uint64_t len = step->end - step->start, bits = 0;
+
+	if (len / nb.page_bytes > sizeof(step_resident) ||
+	    nb.sys->mincore(step->start, len, step_resident))
+		return UINT64_MAX;
+	for (uint64_t a = first; a < step->end; a += NB_BLOCK_BYTES) {
+		uint64_t from = nb_max(a, step->start) - step->start;
+		uint64_t to = nb_min(a + NB_BLOCK_BYTES, step->end);
+
+		if (any_resident(step_resident + from / nb.page_bytes,
+				 (to - step->start - from) / nb.page_bytes))
+			bits |= 1ULL << (a - first) / NB_BLOCK_BYTES;
+	}
+	return bits;
 }
 
 /* Add one block's part of a step; returns pages taken or -errno. */
@@ -143,16 +178,21 @@ static bool may_arm_now(void)
 static int arm_step(const struct nb_range *step)
 {
 	struct nb_arm_batch batch = {.sys = nb.sys};
+	uint64_t in_use = blocks_in_use(step);
 	struct nb_sigstate ss;
 	int pages = 0, n = 0, err;
 
+	if (!in_use)
+		return 0;
 	nb_lock(&nb.as_lock, &ss);
 	if (!may_arm_now())
 		n = -EAGAIN;
 	else if (!nb_verify_range(step))
 		n = nb_guarded() ? -ESTALE : 0;
 	for (uint64_t a = nb_align_down(step->start, NB_BLOCK_BYTES);
-	     a < step->end && n >= 0; a += NB_BLOCK_BYTES) {
+	     a < step->end && n >= 0; a += NB_BLOCK_BYTES, in_use >>= 1) {
+		if (!(in_use & 1))
+			continue;
 		n = arm_part(&batch, a, step);
 		pages += nb_max(n, 0);
 	}

@@ -144,6 +144,38 @@ static void test_not_resident(void **state)
 	assert_int_equal(counted(numa_pte_updates), 1);
 }
 
+/* Of a block without pages nothing is asked, and nothing kept. */
+static void test_sparse(void **state)
+{
+	unsigned int calls;
+
+	(void)state;
+	add(BLOCK(2) + CHUNK, BLOCK(16) - CHUNK);
+	for (uint64_t a = BLOCK(2); a < BLOCK(16); a += FAKE_PAGE)
+		fake_page(a)->resident = false;
+	calls = fake.nr_log;
+	nb_scan_run(NOW);
+	/* One for each step of up to eight blocks. */
+	assert_int_equal(fake.nr_log - calls, 2);
+	assert_int_equal(fake.calls[FAKE_MINCORE], 2);
+	for (int i = 2; i < 16; i++)
+		assert_null(nb_block_find(BLOCK(i)));
+	/* The first page, and the last. */
+	fake_page(BLOCK(2) + CHUNK)->resident = true;
+	fake_page(BLOCK(12) - FAKE_PAGE)->resident = true;
+	nb_scan_run(NOW);
+	assert_int_equal(armed_pages(), 2 * 16);
+	assert_true(armed(BLOCK(2) + CHUNK));
+	assert_true(armed(BLOCK(12) - CHUNK));
+	assert_null(nb_block_find(BLOCK(3)));
+	/* If the kernel does not tell, every block is asked for. */
+	fake_page(BLOCK(6))->resident = true;
+	fake_fail(FAKE_MINCORE, 1, ENOMEM);
+	nb_scan_run(NOW);
+	assert_int_equal(fake_fail_end(), 1);
+	assert_true(armed(BLOCK(6)));
+}
+
 static void test_placed_by_program(void **state)
 {
 	(void)state;
@@ -333,6 +365,8 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* first: blocks are never forgotten */
+		cmocka_unit_test_setup(test_sparse, setup),
 		cmocka_unit_test_setup(test_all_of_it, setup),
 		cmocka_unit_test_setup(test_ends, setup),
 		cmocka_unit_test_setup(test_huge, setup),
