@@ -83,14 +83,24 @@ static inline bool wait_armed(const void *p)
 	return true;
 }
 
-/* A mapping filled with a pattern that depends on the page. */
+/*
+ * A mapping filled with a pattern that depends on the page.  Its first page is
+ * armed as its others are: what of a chunk is another mapping's never is.
+ */
 static inline unsigned char *new_buffer(size_t bytes)
 {
-	unsigned char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const size_t chunk = 64 << 10;
+	unsigned char *p,
+		*room = mmap(NULL, bytes + chunk, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before = -(size_t)room & (chunk - 1);
 
-	if (p == MAP_FAILED)
+	if (room == MAP_FAILED)
 		exit(99);
+	p = room + before;
+	if (before)
+		munmap(room, before);
+	munmap(p + bytes, chunk - before);
 	for (size_t i = 0; i < bytes; i += 512)
 		p[i] = (unsigned char)(i / 512 * 7);
 	return p;
