@@ -5,7 +5,9 @@
 LIB_BASE := base/parse.c base/record.c
 
 LIB_POLICY := $(addprefix policy/,scan.c page_history.c numa_faults.c \
-	placement.c migrate_filter.c tier_heat.c tier.c tier_plan.c task_claim.c task_place.c task_start.c rate_limit.c scan_period.c)
+	partners.c numa_group.c group_set.c placement.c group_place.c migrate_filter.c tier_heat.c \
+	tier.c tier_plan.c task_claim.c task_place.c task_start.c rate_limit.c \
+	scan_period.c)
 
 LIB_PLAT := $(addprefix plat/,sys.c line_reader.c features.c topology.c \
 	maps.c taskinfo.c arena.c log.c lock.c raw_thread.c)

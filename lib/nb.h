@@ -138,6 +138,8 @@ void nb_run_moves(struct nb_page_move *mv, unsigned int nr);
 
 /* place.c: from statistics to threads on nodes */
 void nb_place_round(uint64_t now_ns);
+struct nb_numa_group;
+const struct nb_numa_group *nb_place_group(int index);
 
 /* arming.c: from the scan cursor to armed memory */
 int nb_arming_init(void);

@@ -8,7 +8,7 @@
 #include "mech/affinity.h"
 #include "nb.h"
 #include "plat/arena.h"
-#include "policy/placement.h"
+#include "policy/group_place.h"
 #include "policy/task_place.h"
 #include "record.h"
 #include "tasks.h"
@@ -21,15 +21,28 @@ static struct nb_cpu_times *times, *times_before;
 static struct nb_task_place place;
 static uint32_t nr_rounds;
 
+static struct nb_group_set groups;
+static struct nb_group_task *members; /* in the order of their slots */
+static void *scratch;
+
 static int init(void)
 {
 	size_t bytes = (size_t)nb.topo.nr_cpus * sizeof(*times);
 
 	if (times)
 		return 0;
+	if (members)
+		return -ENOMEM; /* no memory the first time */
 	times_before = nb_arena_alloc(bytes);
+	members = nb_arena_map(NB_MAX_SLOTS * sizeof(*members));
+	scratch = nb_arena_map(nb_group_scratch_bytes(NB_MAX_SLOTS));
+	groups.g = nb_arena_map(NB_MAX_GROUPS * sizeof(*groups.g));
+	groups.max = NB_MAX_GROUPS;
 	times = nb_arena_alloc(bytes);
-	return times && times_before ? 0 : -ENOMEM;
+	if (members && scratch && groups.g && times_before && times)
+		return 0;
+	times = NULL; /* what there is of it is not asked for again */
+	return -ENOMEM;
 }
 
 /* @idle: thousandths of CPUs. */
@@ -183,6 +196,46 @@ static bool take_turn(void)
 }
 
 /**
+ * nb_place_group() - where the memory is that a task shares
+ * @index: of its group, from the last round.
+ *
+ * Context: numabald.
+ * Return: the group, or the process as a whole.
+ */
+const struct nb_numa_group *nb_place_group(int index)
+{
+	return nb_group_at(&groups, index);
+}
+
+/* Make groups, and renew every thread's preferred node. */
+static void group_all(void)
+{
+	struct nb_task *t;
+	size_t nr = 0;
+	int i;
+
+	nb_for_each_task (t, i)
+		members[nr++] = (struct nb_group_task){
+			.id = t->id,
+			.group = t->group,
+			.current_nid = t->current_nid,
+			.running = t->running,
+			.partners = t->partners,
+			.nf = t->nf,
+		};
+	nb_group_round(&groups, members, nr, &place, scratch);
+	nr = 0;
+	nb_for_each_task (t, i) {
+		const struct nb_group_task *m = &members[nr++];
+
+		t->group = m->group;
+		t->group_index = m->index;
+		if (t->nf)
+			t->nf->numa_preferred_nid = m->want_nid;
+	}
+}
+
+/**
  * nb_place_round() - decay, choose preferred nodes, move threads
  * @now_ns: the time.
  *
@@ -209,8 +262,8 @@ void nb_place_round(uint64_t now_ns)
 		if (!t->nf)
 			continue;
 		nb_numa_faults_decay(t->nf, t->d_run_ns, t->d_ns);
-		t->nf->numa_preferred_nid = nb_placement(t->nf, &nb.topo);
 	}
+	group_all();
 	place_all();
 	nb_for_each_task (t, i)
 		nb_task_publish(t);

@@ -160,9 +160,31 @@ static struct nb_tiering_use tiering_use(const struct sample *s)
 	};
 }
 
+static struct nb_page_history *history_of(const struct sample *s)
+{
+	unsigned int c = nb_chunk_index(s->block, s->fault.addr);
+
+	return (struct nb_page_history *)&s->block->data[c];
+}
+
+/* Two threads take turns with a chunk: both remember it. */
+static void note_partners(const struct sample *s)
+{
+	struct nb_task *other;
+
+	if (!s->last.shared || s->last.same_task)
+		return;
+	other = nb_task_by_id(s->last.task);
+	if (s->task->partners)
+		nb_partners_note(s->task->partners, s->last.task);
+	if (other && other->partners)
+		nb_partners_note(other->partners, s->task->id);
+}
+
 static enum nb_why decide(struct sample *s, uint64_t now_ns)
 {
 	struct nb_numa_faults *nf = nb_task_faults(s->task);
+	struct nb_tiering_use u = tiering_use(s);
 	struct nb_migrate_query q = {
 		.page_nid = s->page_nid,
 		.cpu_nid = s->fault.nid,
@@ -171,8 +193,9 @@ static enum nb_why decide(struct sample *s, uint64_t now_ns)
 		.task_free = task_free(s->task),
 		.task_scan_seq = nf ? nf->numa_scan_seq : 0,
 		.nodes = nb.cfg.nodes,
+		.group = nb_place_group(s->task->group_index),
+		.dice = nb_chunk_dice(nb_chunk_start(s->block, u.chunk)),
 	};
-	struct nb_tiering_use u = tiering_use(s);
 	uint64_t bytes = u.bytes, granted;
 	int dst_nid = s->fault.nid;
 	enum nb_why why;
@@ -205,17 +228,16 @@ static unsigned int decide_all(unsigned int nr, uint64_t now_ns)
 
 	for (unsigned int i = 0; i < nr; i++) {
 		struct sample *s = &samples[i];
-		unsigned int c = nb_chunk_index(s->block, s->fault.addr);
-		struct nb_page_history *h =
-			(struct nb_page_history *)&s->block->data[c];
+		struct nb_page_history *h = history_of(s);
 
 		s->page_nid = nids[i] >= 0 ? nids[i] : NB_NO_NODE;
 		s->nr_pages =
 			(uint32_t)(nb_chunk_bytes(s->block) / nb.page_bytes);
 		if (s->fault.flags & NB_HF_KEEP)
 			atomic_fetch_add(&nb.why_count[NB_WHY_PAGE_LATENCY], 1);
-		s->no_history = !s->block->data[c];
+		s->no_history = !h->last_task;
 		s->last = nb_page_history_note(h, s->task->id, s->fault.nid);
+		note_partners(s);
 		s->why = (uint16_t)decide(s, now_ns);
 		s->move.why = s->why;
 		atomic_fetch_add_explicit(&nb.why_count[s->why], 1,
@@ -270,6 +292,8 @@ static void run_moves(unsigned int nr_moves)
 		s->move.nr_moved = moves[i].nr_moved;
 		s->move.nr_failed = moves[i].nr_failed;
 		s->move.why = moves[i].why;
+		if (moves[i].nr_moved)
+			nb_page_history_moved(history_of(s));
 		nb_tiering_moved(s->block,
 				 nb_chunk_index(s->block, s->fault.addr),
 				 &s->move);
@@ -283,7 +307,7 @@ static void account(const struct sample *s)
 		.mem_nid = s->page_nid,
 		.cpu_nid = s->fault.nid,
 		.nr_pages = s->nr_pages,
-		.priv = s->last.same_task,
+		.priv = nb_last_user_owns(&s->last),
 	};
 	bool wanted = s->move.dst_nid != NB_NO_NODE;
 

@@ -21,8 +21,9 @@
 #include <errno.h>
 #include <string.h>
 
-static struct nb_task *tasks; /* NB_MAX_SLOTS of them */
-static int nr_alive;	      /* (D) threads in the last walk */
+static struct nb_task *tasks;		      /* NB_MAX_SLOTS of them */
+static uint16_t slot_of_id[2 * NB_MAX_SLOTS]; /* (D) by id, the latest */
+static int nr_alive;			      /* (D) threads in the last walk */
 static struct nb_ended_task ended[NB_MAX_ENDED]; /* (D) a ring */
 static unsigned int nr_ended;			 /* (D) ever */
 
@@ -85,6 +86,7 @@ const struct nb_ended_task *nb_ended_task_at(unsigned int i)
 static void forget(struct nb_task *t)
 {
 	struct nb_numa_faults *nf = t->nf;
+	struct nb_partners *partners = t->partners;
 
 	if (t->id && nf && nf->total)
 		remember_ended(t);
@@ -95,7 +97,11 @@ static void forget(struct nb_task *t)
 	       offsetof(struct nb_task, pub_tid) -
 		       offsetof(struct nb_task, tid));
 	t->nf = nf; /* its memory serves the next thread of the slot */
+	t->partners = partners;
 	t->current_nid = NB_NO_NODE;
+	t->group_index = -1;
+	if (partners)
+		memset(partners, 0, sizeof(*partners));
 	if (nf)
 		nb_numa_faults_init(nf, nb.topo.nr_nids);
 }
@@ -124,14 +130,30 @@ struct nb_task *nb_task_sync(int slot)
 	forget(t);
 	t->id = id;
 	t->tid = tid;
+	t->group = id;
 	if (!id)
 		return t;
+	slot_of_id[id % nb_array_size(slot_of_id)] = (uint16_t)slot;
 	atomic_store(&t->explicit_policy, policy);
 	nb_taskinfo_comm(tid, t->comm);
 	nb_affinity_learn(slot, tid);
 	nb_task_publish(t);
 	nb_record_task(t);
 	return t;
+}
+
+/**
+ * nb_task_by_id() - the task with an id
+ * @id: unique, never 0.
+ *
+ * Context: numabald.
+ * Return: NULL if it is gone, or hidden by a much younger one.
+ */
+struct nb_task *nb_task_by_id(uint32_t id)
+{
+	struct nb_task *t = &tasks[slot_of_id[id % nb_array_size(slot_of_id)]];
+
+	return t->id == id ? t : NULL;
 }
 
 /**
@@ -160,6 +182,7 @@ struct nb_numa_faults *nb_task_faults(struct nb_task *t)
 {
 	if (!t->nf) {
 		t->nf = nb_arena_alloc(nb_numa_faults_size(nb.topo.nr_nids));
+		t->partners = nb_arena_alloc(sizeof(*t->partners));
 		if (t->nf)
 			nb_numa_faults_init(t->nf, nb.topo.nr_nids);
 	}

@@ -8,7 +8,7 @@
 
 #include "mech/slot.h"
 #include "plat/taskinfo.h"
-#include "policy/numa_faults.h"
+#include "policy/numa_group.h"
 #include "policy/task_place.h"
 
 struct nb_task {
@@ -26,6 +26,9 @@ struct nb_task {
 	uint64_t d_run_ns, d_wait_ns, d_ns; /* (D) since the round before */
 	struct nb_task_view view;	    /* (D) as the last round saw it */
 	struct nb_numa_faults *nf;	    /* (D) made at the first fault */
+	struct nb_partners *partners;	    /* (D) made with it */
+	uint32_t group;	     /* (D) name of its numa_group, or its id */
+	int32_t group_index; /* (D) see nb_place_group() */
 	/* For readers in other threads: what numabald last knew. (A) */
 	_Atomic int32_t pub_tid;
 	_Atomic int32_t pub_preferred_nid;
@@ -54,6 +57,7 @@ struct nb_ended_task {
 int nb_tasks_init(void);
 struct nb_task *nb_task_at(int slot);
 struct nb_task *nb_task_sync(int slot);
+struct nb_task *nb_task_by_id(uint32_t id);
 void nb_task_publish(struct nb_task *t);
 struct nb_numa_faults *nb_task_faults(struct nb_task *t);
 void nb_tasks_walk(void);

@@ -50,6 +50,12 @@ static inline void nb_node_clear(struct nb_nodemask *m, int nid)
 		m->bits &= ~(1ULL << nid);
 }
 
+/* True if just one node is set. No call, as a weight may be. */
+static inline bool nb_nodes_single(const struct nb_nodemask *m)
+{
+	return m->bits && !(m->bits & (m->bits - 1));
+}
+
 static inline int nb_nodes_weight(const struct nb_nodemask *m)
 {
 	return __builtin_popcountll(m->bits);

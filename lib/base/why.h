@@ -15,14 +15,17 @@
 	X(NONE, "no decision yet", 0)                                          \
 	/* a page, yes */                                                      \
 	X(PAGE_EARLY, "first passes: follow the first user", 1)                \
-	X(PAGE_PRIVATE, "used twice by the same thread", 1)                    \
-	X(PAGE_SHARED, "used twice from the same node", 1)                     \
+	X(PAGE_PRIVATE, "used again and again by one thread", 1)               \
+	X(PAGE_SHARED, "used by several threads, all on that node", 1)         \
 	X(PAGE_USED, "in slow memory, its user's node has plenty of room", 1)  \
 	X(PAGE_HOT, "in slow memory, and used often", 1)                       \
 	X(PAGE_DEMOTED, "to slow memory: its node is full and it is cold", 1)  \
+	X(PAGE_SPREAD, "its node has too much of what all use", 1)             \
 	/* a page, no */                                                       \
 	X(PAGE_LOCAL, "already on the node of its user", 0)                    \
-	X(PAGE_TWO_STAGE, "not used twice in a row from that node", 0)         \
+	X(PAGE_TWO_STAGE, "not yet used twice in a row from that node", 0)     \
+	X(PAGE_FROZEN, "moved in vain before: waiting", 0)                     \
+	X(PAGE_USED_BY_ALL, "used from several nodes in turn", 0)              \
 	X(PAGE_TASK_FOLLOWS, "its user is about to go to another node", 0)     \
 	X(PAGE_NO_MEMORY_NODE, "the node of the user has no memory", 0)        \
 	X(PAGE_NOT_ALLOWED, "the node is outside the allowed set", 0)          \

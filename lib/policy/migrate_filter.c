@@ -19,8 +19,12 @@
  *   not at all, as threads have gone to it by then.
  * - While the user can still be brought to its preferred node, nothing follows
  *   it to where it happens to run: the kernel moves both, the memory at once.
- * - Neither tiers nor groups: rules G3, G8 and G9 of should_numa_migrate_
- *   memory() have no counterpart here.
+ * - A page that moved in vain must show more uses in a row from one node, twice
+ *   as many after each such move.  The kernel's pages may bounce for ever.
+ * - What several nodes use goes from a node that has more than its part of such
+ *   memory to one that has less (numa_group.c), or else stays.  The kernel's
+ *   rule (G9) compares the faults of the two nodes by 3/4.
+ * - Tiers (G3) are tier.c's.
  * - The node's memory is checked before the allowed set: the kernel's allowed
  *   sets never hold a node without memory, so the other order would hide the
  *   true reason.
@@ -29,6 +33,39 @@
 
 /* Linux: should_numa_migrate_memory(), numa_scan_seq <= 4 */
 #define EARLY_PASSES 4
+
+/* Of two nodes that use a page alike, one makes so many once in 32 times. */
+#define SHARED_RUN 6
+
+/*
+ * Uses in a row from one node that show that it has the page to itself.  Two
+ * if nobody else was seen to use it, else more than chance would have.
+ */
+static uint32_t run_wanted(const struct nb_migrate_query *q)
+{
+	uint32_t run = q->last.shared ? SHARED_RUN : 2;
+
+	/* All of its users are on one node by now. */
+	if (q->group && nb_nodes_single(&q->group->active_nodes))
+		run = 2;
+	return nb_min(run << q->last.bounces, NB_RUN_MAX + 0U);
+}
+
+/*
+ * Threads on several nodes take turns.  A page goes where less of such memory
+ * is, from where there is too much of it: once, and it is corrected once.  Not
+ * if one node has had it to itself but for this use.
+ */
+static enum nb_why spread(const struct nb_migrate_query *q)
+{
+	const struct nb_numa_group *g = q->group;
+
+	if (g && !q->last.bounces && q->last.ended < SHARED_RUN &&
+	    nb_node_isset(&g->under, q->cpu_nid) &&
+	    q->dice % 1000 < g->over_permille[q->page_nid])
+		return NB_WHY_PAGE_SPREAD;
+	return NB_WHY_PAGE_USED_BY_ALL;
+}
 
 /**
  * nb_migrate_filter() - decide about one used page.
@@ -71,15 +108,14 @@ enum nb_why nb_migrate_filter(const struct nb_migrate_query *q,
 	 */
 	if ((q->numa_preferred_nid == NB_NO_NODE ||
 	     q->task_scan_seq <= EARLY_PASSES) &&
-	    q->last.same_task)
+	    q->last.same_task && !q->last.shared && !q->last.bounces)
 		return NB_WHY_PAGE_EARLY;
 
-	/*
-	 * Two uses in a row from one node.  If a node makes the share p of a
-	 * page's uses, it passes with p * p only: rare users hardly ever do.
-	 */
-	if (q->last.last_nid != NB_NO_NODE && q->last.last_nid != target)
-		return NB_WHY_PAGE_TWO_STAGE;
-
+	if (q->last.run < run_wanted(q)) {
+		if (q->last.shared)
+			return spread(q);
+		return q->last.bounces ? NB_WHY_PAGE_FROZEN
+				       : NB_WHY_PAGE_TWO_STAGE;
+	}
 	return q->last.same_task ? NB_WHY_PAGE_PRIVATE : NB_WHY_PAGE_SHARED;
 }

@@ -40,7 +40,7 @@ struct nb_fault_sample {
 	int mem_nid; /* where the page is now, after any migration */
 	int cpu_nid;
 	uint64_t nr_pages;
-	bool priv;	   /* the last user was the same thread */
+	bool priv;	   /* nobody else is seen to use it */
 	bool local;	   /* page and thread on the same node */
 	bool migrate_fail; /* a wanted migration did not happen */
 };

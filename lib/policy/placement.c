@@ -26,6 +26,9 @@
 #define STAY_NUM 9
 #define STAY_DEN 8
 
+/* With less than a quarter for itself alone a thread goes nowhere for it. */
+#define OWN_DEN 4
+
 /* True if the program has a CPU to run on there. */
 static bool has_allowed_cpu(const struct nb_topology *t, int nid)
 {
@@ -66,10 +69,31 @@ int nb_nearest_cpu_node(const struct nb_topology *t, int nid)
 	return best;
 }
 
+static uint64_t priv(const struct nb_numa_faults *f, int nid)
+{
+	return nid < f->nr_nids ? f->faults[nb_numa_faults_idx(f, NB_NUMA_MEM,
+							       nid, true)]
+				: 0;
+}
+
+/* Is enough of what a thread uses its own? */
+static bool has_own(const struct nb_numa_faults *f)
+{
+	uint64_t own = 0, all = 0;
+
+	for (int n = 0; n < f->nr_nids; n++) {
+		own += priv(f, n);
+		all += nb_numa_faults_mem(f, n);
+	}
+	return own * OWN_DEN >= all;
+}
+
 /**
  * nb_placement() - the node that a thread should run on.
  * @f: its statistics, decayed at the end of the pass
  * @t: the machine
+ * @alone: only memory that nobody else uses counts: the rest is used from
+ *	several nodes, and being near to a part of it helps little
  *
  * A node counts as still in use if it, or a node without CPUs whose nearest it
  * is, has faults.
@@ -77,7 +101,8 @@ int nb_nearest_cpu_node(const struct nb_topology *t, int nid)
  * Context: numabald.
  * Return: the new numa_preferred_nid; the old one if there is nothing to go by.
  */
-int nb_placement(const struct nb_numa_faults *f, const struct nb_topology *t)
+int nb_placement(const struct nb_numa_faults *f, const struct nb_topology *t,
+		 bool alone)
 {
 	int cur = f->numa_preferred_nid;
 	int best = cur;
@@ -85,8 +110,11 @@ int nb_placement(const struct nb_numa_faults *f, const struct nb_topology *t)
 	uint64_t cur_faults = 0;
 	int nid;
 
+	if (alone && !has_own(f))
+		return cur;
 	nb_for_each_nid (nid, &t->online) {
-		uint64_t faults = nb_numa_faults_mem(f, nid);
+		uint64_t faults =
+			alone ? priv(f, nid) : nb_numa_faults_mem(f, nid);
 		int run_nid;
 
 		if (!faults)

@@ -9,6 +9,7 @@
 #include "numa_faults.h"
 
 int nb_nearest_cpu_node(const struct nb_topology *t, int nid);
-int nb_placement(const struct nb_numa_faults *f, const struct nb_topology *t);
+int nb_placement(const struct nb_numa_faults *f, const struct nb_topology *t,
+		 bool alone);
 
 #endif /* NB_PLACEMENT_H */

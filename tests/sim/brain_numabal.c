@@ -61,9 +61,16 @@ static void numabal_fini(void *ctx)
 	struct n_brain *b = ctx;
 
 	for (int i = 0; i < b->nr_tasks; i++) {
-		if (b->task[i])
+		if (b->task[i]) {
 			free(b->task[i]->nf);
+			free(b->task[i]->partners);
+		}
 		free(b->task[i]);
+	}
+	for (int i = 0; i < SIM_MAX_PROCS; i++) {
+		free(b->proc[i].groups.g);
+		free(b->proc[i].members);
+		free(b->proc[i].scratch);
 	}
 	free(b->task);
 	free(b->va);
@@ -113,6 +120,7 @@ static void thread_start(void *ctx, int thread)
 	assert(t && b->task);
 	t->current_nid = NB_NO_NODE;
 	t->pinned_nid = NB_NO_NODE;
+	t->group_index = -1;
 	b->task[thread] = t;
 	b->nr_tasks = thread + 1;
 	start(&b->proc[b->s->thread[thread].proc]);
@@ -127,6 +135,7 @@ static void thread_exit(void *ctx, int thread)
 		b->s->thread[thread].run_ns;
 	n_start_end(&b->proc[b->s->thread[thread].proc], thread);
 	free(b->task[thread]->nf);
+	free(b->task[thread]->partners);
 	free(b->task[thread]);
 	b->task[thread] = NULL;
 }

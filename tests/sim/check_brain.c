@@ -72,20 +72,26 @@ static uint64_t engine_bytes(const struct sim *s)
 }
 
 /*
- * (d) A task for each thread alive, with statistics by node; a few words for
+ * (d) A task for each thread alive, with statistics by node and partners; room
+ * for groups of as many as there have been at once; a few words for
  * each thread that ever was, and for each mapping and page, as the engine does
  * not use their numbers again; arrays that double have a half to spare.
  */
-static uint64_t limit_bytes(const struct check *c)
+static uint64_t limit_bytes(struct check *c)
 {
 	const struct sim *s = c->s;
 	uint64_t alive = 0;
 
 	for (int i = 0; i < s->nr_threads; i++)
 		alive += s->thread[i].alive;
-	return sizeof(struct n_brain) + 32 * 1024 +
+	c->most_alive = nb_max(c->most_alive, alive);
+	return sizeof(struct n_brain) + 48 * 1024 +
 	       alive * (sizeof(struct n_task) + 64 +
+			sizeof(struct nb_partners) +
 			nb_numa_faults_size(s->m.nr_nodes)) +
+	       c->most_alive * (2 * sizeof(struct nb_group_task) +
+				sizeof(struct nb_numa_group) +
+				nb_group_scratch_bytes(2)) +
 	       (uint64_t)s->nr_threads * 2 * sizeof(void *) +
 	       (uint64_t)s->nr_regions * 2 *
 		       (sizeof(uint64_t) + sizeof(struct nb_vma)) +

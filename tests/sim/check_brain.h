@@ -26,6 +26,7 @@ struct check {
 	int nr_masks;
 	uint64_t heap_bytes; /* that numabal holds */
 	bool heap_known;
+	uint64_t most_alive;
 	double fullest; /* of the memory that it may hold */
 	struct check_proc proc[SIM_MAX_PROCS];
 };

@@ -111,7 +111,9 @@ static struct sim_result result_of(const struct sim *s)
 	if (at < end)
 		r.converged_s = (at - nb_min(from, at)) / per_sec;
 	else
-		at = from + (nr - from) / 2;
+		at = from;
+	/* What is cheap from the first may still be spread at first. */
+	at = nb_max(at, from + (nr - nb_min(from, nr)) * 2 / 3);
 	last = sum_of(s, at, nr);
 	if (nr > at && nr_alive(s))
 		r.moves_per_thread = (double)last.task_moves / nr_alive(s) *

@@ -6,6 +6,7 @@
 #ifndef NB_SIM_NUMABAL_H
 #define NB_SIM_NUMABAL_H
 
+#include "../../lib/policy/group_place.h"
 #include "../../lib/policy/migrate_filter.h"
 #include "../../lib/policy/numa_faults.h"
 #include "../../lib/policy/placement.h"
@@ -34,6 +35,9 @@ struct n_task {
 	int16_t start_nid; /* ... where it started beside its creator */
 	uint32_t start_epoch;
 	struct nb_numa_faults *nf;
+	struct nb_partners *partners;
+	uint32_t group; /* its name */
+	int group_index;
 	struct sim_fault ring[N_RING_SIZE];
 	uint64_t ring_ns[N_RING_SIZE];
 	uint32_t nr_ring;
@@ -62,7 +66,11 @@ struct n_proc {
 	struct n_tiering *tiering;	 /* NULL: there is one tier */
 	double busy_before[NB_MAX_CPUS]; /* /proc/stat at the last round */
 	uint64_t busy_ns;		 /* and when that was */
-	double late_ns;			 /* numabald is behind by so much */
+	struct nb_group_set groups;
+	struct nb_group_task *members;
+	void *scratch;
+	size_t cap_members;
+	double late_ns; /* numabald is behind by so much */
 	struct nb_task_start start;
 	uint64_t next_walk_ns, start_ns; /* when .start is made and was */
 	uint32_t start_epoch;

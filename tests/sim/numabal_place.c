@@ -5,6 +5,8 @@
  */
 #include "numabal.h"
 
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* lib/tasks.c, sample_one() */
@@ -153,6 +155,58 @@ static bool take_turn(struct n_proc *p)
 	return (x ^ x >> 33) & 1;
 }
 
+/* Twice what is needed; there are two threads in a group. */
+static void make_room(struct n_proc *p)
+{
+	struct nb_group_set *g = &p->groups;
+	size_t nr = 0;
+	struct n_task *t;
+	int i;
+
+	n_for_each_task(t, i, p) nr++;
+	if (p->cap_members >= nr)
+		return;
+	p->cap_members = nr * 2;
+	g->max = (int)nb_min(nr, (size_t)NB_MAX_GROUPS);
+	p->members = realloc(p->members, p->cap_members * sizeof(*p->members));
+	p->scratch =
+		realloc(p->scratch, nb_group_scratch_bytes(p->cap_members));
+	g->g = realloc(g->g, (size_t)g->max * sizeof(*g->g));
+	assert(p->members && p->scratch && g->g);
+}
+
+/* lib/place.c, group_all() */
+static void group_all(struct n_proc *p, const struct nb_task_place *place)
+{
+	struct n_task *t;
+	size_t nr = 0;
+	int i;
+
+	make_room(p);
+	n_for_each_task(t, i, p)
+	{
+		p->members[nr++] = (struct nb_group_task){
+			.id = (uint32_t)i + 1,
+			.group = t->group ? t->group : (uint32_t)i + 1,
+			.current_nid = t->current_nid,
+			.running = t->running,
+			.partners = t->partners,
+			.nf = t->nf,
+		};
+	}
+	nb_group_round(&p->groups, p->members, nr, place, p->scratch);
+	nr = 0;
+	n_for_each_task(t, i, p)
+	{
+		const struct nb_group_task *m = &p->members[nr++];
+
+		t->group = m->group;
+		t->group_index = m->index;
+		if (t->nf)
+			t->nf->numa_preferred_nid = m->want_nid;
+	}
+}
+
 /* lib/place.c, nb_place_round() */
 void n_place_round(struct n_proc *p)
 {
@@ -174,8 +228,8 @@ void n_place_round(struct n_proc *p)
 		if (!t->nf)
 			continue;
 		nb_numa_faults_decay(t->nf, t->d_run_ns, t->d_ns);
-		t->nf->numa_preferred_nid = nb_placement(t->nf, &p->topo);
 	}
+	group_all(p, &place);
 	place_all(p, &place);
 	if (seen)
 		p->local_permille = (uint32_t)(pf->local * 1000 / seen);

@@ -14,7 +14,8 @@ static struct nb_numa_faults *faults_of(const struct n_proc *p,
 	if (t->nf)
 		return t->nf;
 	t->nf = malloc(nb_numa_faults_size(p->topo.nr_nids));
-	assert(t->nf);
+	t->partners = calloc(1, sizeof(*t->partners));
+	assert(t->nf && t->partners);
 	nb_numa_faults_init(t->nf, p->topo.nr_nids);
 	return t->nf;
 }
@@ -32,6 +33,8 @@ static enum nb_why decide(struct n_proc *p, struct n_sample *sm)
 		.task_free = nb_task_follows(t->place_why, t->running),
 		.task_scan_seq = nf->numa_scan_seq,
 		.nodes = p->nodes,
+		.group = nb_group_at(&p->groups, t->group_index),
+		.dice = nb_chunk_dice((uint64_t)sm->start * N_PAGE_BYTES),
 	};
 	enum nb_why why = n_tiering_filter(p, sm, &q);
 
@@ -97,7 +100,7 @@ static void account(struct n_proc *p, const struct n_sample *sm)
 		.mem_nid = sm->page_nid,
 		.cpu_nid = sm->fault->nid,
 		.nr_pages = sm->nr_4k,
-		.priv = sm->last.same_task,
+		.priv = nb_last_user_owns(&sm->last),
 	};
 	bool wanted = sm->dst_nid != NB_NO_NODE;
 
@@ -124,6 +127,22 @@ static void account(struct n_proc *p, const struct n_sample *sm)
 			       &fs);
 }
 
+/* lib/sample.c, note_partners() */
+static void note_partners(struct n_brain *b, uint32_t id,
+			  const struct n_sample *sm)
+{
+	uint32_t other = sm->last.task;
+	struct n_task *t = b->task[id - 1];
+	struct n_task *o = other ? b->task[other - 1] : NULL;
+
+	if (!sm->last.shared || sm->last.same_task)
+		return;
+	if (t->partners)
+		nb_partners_note(t->partners, other);
+	if (o && o->partners)
+		nb_partners_note(o->partners, id);
+}
+
 static void take(struct n_proc *p, const struct sim_fault *f, uint64_t ns)
 {
 	struct n_brain *b = p->b;
@@ -141,9 +160,12 @@ static void take(struct n_proc *p, const struct sim_fault *f, uint64_t ns)
 	sm.nr_4k = sm.nr * sim_region_of(b->s, f->page)->page_4k;
 	sm.last = nb_page_history_note(&b->history[sm.start],
 				       (uint32_t)f->thread + 1, f->nid);
+	note_partners(b, (uint32_t)f->thread + 1, &sm);
 	sm.why = decide(p, &sm);
 	if (nb_why_is_yes(sm.why))
 		run_move(p, &sm);
+	if (sm.nr_moved)
+		nb_page_history_moved(&b->history[sm.start]);
 	b->why_count[sm.why]++;
 	account(p, &sm);
 }

@@ -39,6 +39,8 @@ void pipe_init(struct pipe *s, int nr_nodes, int cpus_per_node)
 	s->period_opts = (struct nb_scan_period_opts){100, 10000, 256};
 	nb_scan_period_start(&s->period, &s->period_opts, 0);
 	s->period.quick = false; /* as if it had settled */
+	s->groups.g = s->group;
+	s->groups.max = PIPE_MAX_TASKS;
 	s->seed = 1;
 }
 
@@ -55,6 +57,7 @@ int pipe_add_task(struct pipe *s, int nid, bool bound)
 	assert(s->nr_tasks < PIPE_MAX_TASKS);
 	*t = (struct pipe_task){.nid = nid, .bound = bound};
 	t->pinned_nid = NB_NO_NODE;
+	t->group_index = -1;
 	t->f = malloc(nb_numa_faults_size(s->topo.nr_nids));
 	assert(t->f);
 	nb_numa_faults_init(t->f, s->topo.nr_nids);
@@ -121,6 +124,16 @@ static int random_user(struct pipe *s, uint32_t users)
 	return __builtin_ctz(users);
 }
 
+static void note_partners(struct pipe *s, int user,
+			  const struct nb_last_user *last)
+{
+	if (!last->shared || last->same_task)
+		return;
+	nb_partners_note(&s->tasks[user].partners, last->task);
+	nb_partners_note(&s->tasks[last->task - 1].partners,
+			 (uint32_t)user + 1);
+}
+
 static void fault(struct pipe *s, struct pipe_buf *b, int page)
 {
 	int user = random_user(s, b->users);
@@ -131,6 +144,8 @@ static void fault(struct pipe *s, struct pipe_buf *b, int page)
 		.numa_preferred_nid = t->f->numa_preferred_nid,
 		.task_scan_seq = t->f->numa_scan_seq,
 		.nodes = s->topo.online,
+		.group = nb_group_at(&s->groups, t->group_index),
+		.dice = nb_chunk_dice((uint64_t)page * PIPE_PAGE_BYTES),
 	};
 	struct nb_fault_sample f = {
 		.cpu_nid = t->nid,
@@ -140,18 +155,20 @@ static void fault(struct pipe *s, struct pipe_buf *b, int page)
 
 	q.last = nb_page_history_note(&b->history[page], (uint32_t)user + 1,
 				      t->nid);
+	note_partners(s, user, &q.last);
 	if (nb_why_is_yes(nb_migrate_filter(&q, &s->topo))) {
 		if (b->locked) {
 			f.migrate_fail = true;
 			s->pass.failed++;
 		} else {
 			b->nid[page] = t->nid;
+			nb_page_history_moved(&b->history[page]);
 			s->nr_page_moves++;
 			s->pass.moved++;
 		}
 	}
 	f.mem_nid = b->nid[page];
-	f.priv = q.last.same_task;
+	f.priv = nb_last_user_owns(&q.last);
 	nb_numa_faults_account(t->f, &f);
 	s->pass.local += f.local;
 	s->pass.remote += !f.local;
@@ -215,6 +232,32 @@ static void place_task(struct pipe *s, struct nb_task_place *tp,
 		t->nid = nid;
 }
 
+static void group_all(struct pipe *s, const struct nb_task_place *tp)
+{
+	struct nb_group_task m[PIPE_MAX_TASKS];
+	static _Alignas(8) char scratch[4096];
+
+	assert(nb_group_scratch_bytes(PIPE_MAX_TASKS) <= sizeof(scratch));
+	for (int i = 0; i < s->nr_tasks; i++) {
+		struct pipe_task *t = &s->tasks[i];
+
+		m[i] = (struct nb_group_task){
+			.id = (uint32_t)i + 1,
+			.group = t->group ? t->group : (uint32_t)i + 1,
+			.current_nid = (int16_t)t->nid,
+			.running = true,
+			.partners = &t->partners,
+			.nf = t->f,
+		};
+	}
+	nb_group_round(&s->groups, m, (size_t)s->nr_tasks, tp, scratch);
+	for (int i = 0; i < s->nr_tasks; i++) {
+		s->tasks[i].group = m[i].group;
+		s->tasks[i].group_index = m[i].index;
+		s->tasks[i].f->numa_preferred_nid = m[i].want_nid;
+	}
+}
+
 static void place(struct pipe *s)
 {
 	struct nb_task_place tp = {.topo = &s->topo, .nodes = s->topo.online};
@@ -228,6 +271,7 @@ static void place(struct pipe *s)
 		l->run_ns = (l->nr_cpus - l->nr_idle) * PASS_NS;
 		l->wait_ns = l->nr_running * PASS_NS - l->run_ns;
 	}
+	group_all(s, &tp);
 	for (int i = 0; i < s->nr_tasks; i++) {
 		struct nb_task_view v = view(&s->tasks[i]);
 
@@ -241,12 +285,8 @@ void pipe_pass(struct pipe *s)
 {
 	schedule(s);
 	scan(s);
-	for (int i = 0; i < s->nr_tasks; i++) {
-		struct pipe_task *t = &s->tasks[i];
-
-		nb_numa_faults_decay(t->f, PASS_NS, PASS_NS);
-		t->f->numa_preferred_nid = nb_placement(t->f, &s->topo);
-	}
+	for (int i = 0; i < s->nr_tasks; i++)
+		nb_numa_faults_decay(s->tasks[i].f, PASS_NS, PASS_NS);
 	place(s);
 	nb_scan_period_update(&s->period, &s->period_opts, &s->pass, 0);
 	memset(&s->pass, 0, sizeof(s->pass));

@@ -11,10 +11,10 @@
 #ifndef NB_PIPELINE_H
 #define NB_PIPELINE_H
 
+#include "../../lib/policy/group_place.h"
 #include "../../lib/policy/migrate_filter.h"
 #include "../../lib/policy/numa_faults.h"
 #include "../../lib/policy/page_history.h"
-#include "../../lib/policy/placement.h"
 #include "../../lib/policy/scan.h"
 #include "../../lib/policy/scan_period.h"
 #include "../../lib/policy/task_place.h"
@@ -39,6 +39,9 @@ struct pipe_task {
 	bool bound;	/* by the program */
 	uint32_t hold;
 	struct nb_numa_faults *f;
+	struct nb_partners partners;
+	uint32_t group;
+	int group_index;
 };
 
 struct pipe {
@@ -51,6 +54,8 @@ struct pipe {
 	struct nb_scan_period period;
 	struct nb_scan_period_opts period_opts;
 	struct nb_pass_faults pass;
+	struct nb_group_set groups;
+	struct nb_numa_group group[PIPE_MAX_TASKS];
 	uint64_t seed;
 	/* counted since pipe_init() */
 	uint64_t nr_page_moves;

@@ -20,7 +20,12 @@ int replay_init(struct replay *r)
 	r->task = calloc(REPLAY_MAX_SLOTS, sizeof(*r->task));
 	r->sample = calloc(REPLAY_MAX_BATCH, sizeof(*r->sample));
 	r->use = calloc(REPLAY_MAX_SLOTS, sizeof(*r->use));
-	if (r->task && r->sample && r->use)
+	r->members = calloc(REPLAY_MAX_SLOTS, sizeof(*r->members));
+	r->scratch = malloc(nb_group_scratch_bytes(REPLAY_MAX_SLOTS));
+	r->groups.g = calloc(NB_MAX_GROUPS, sizeof(*r->groups.g));
+	r->groups.max = NB_MAX_GROUPS;
+	if (r->task && r->sample && r->use && r->members && r->scratch &&
+	    r->groups.g)
 		return 0;
 	replay_free(r);
 	return -ENOMEM;
@@ -28,8 +33,13 @@ int replay_init(struct replay *r)
 
 void replay_free(struct replay *r)
 {
-	for (int i = 0; r->task && i < REPLAY_MAX_SLOTS; i++)
+	for (int i = 0; r->task && i < REPLAY_MAX_SLOTS; i++) {
 		free(r->task[i].nf);
+		free(r->task[i].partners);
+	}
+	free(r->members);
+	free(r->scratch);
+	free(r->groups.g);
 	free(r->task);
 	free(r->sample);
 	free(r->use);

@@ -14,9 +14,9 @@
 #define NB_SIM_REPLAY_H
 
 #include "../../lib/base/record.h"
+#include "../../lib/policy/group_place.h"
 #include "../../lib/policy/migrate_filter.h"
 #include "../../lib/policy/numa_faults.h"
-#include "../../lib/policy/placement.h"
 #include "../../lib/policy/rate_limit.h"
 #include "../../lib/policy/task_place.h"
 #include "../../lib/policy/tier.h"
@@ -34,6 +34,9 @@ struct replay_task {
 	uint16_t place_why;
 	uint32_t hold;
 	struct nb_numa_faults *nf;
+	struct nb_partners *partners;
+	uint32_t group;
+	int group_index;
 };
 
 struct replay_history {
@@ -101,6 +104,10 @@ struct replay {
 	char why_name[256][32];
 	/* what policy keeps */
 	struct replay_task *task; /* REPLAY_MAX_SLOTS */
+	uint16_t slot_of_id[2 * REPLAY_MAX_SLOTS];
+	struct nb_group_set groups;
+	struct nb_group_task *members; /* in the order of .use */
+	void *scratch;
 	struct nb_rate_limit rate;
 	struct replay_history *history;
 	size_t nr_history, cap_history; /* a power of two */
@@ -135,7 +142,7 @@ int replay_wrong(struct replay *r, const char *fmt, ...)
 /* replay_decide.c: what lib/sample.c and lib/place.c do */
 int replay_batch(struct replay *r);
 int replay_round(struct replay *r);
-void replay_task_begin(struct replay_task *t, uint32_t id, int32_t tid);
+void replay_task_begin(struct replay *r, int slot, uint32_t id, int32_t tid);
 
 /* replay_print.c */
 const char *replay_why_name(enum nb_why why);

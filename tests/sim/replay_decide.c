@@ -19,18 +19,27 @@ static struct nb_numa_faults *faults_of(struct replay *r, struct replay_task *t)
 	if (t->nf)
 		return t->nf;
 	t->nf = malloc(nb_numa_faults_size(r->topo.nr_nids));
+	t->partners = calloc(1, sizeof(*t->partners));
 	if (t->nf)
 		nb_numa_faults_init(t->nf, r->topo.nr_nids);
 	return t->nf;
 }
 
 /* lib/tasks.c, forget() and nb_task_sync() */
-void replay_task_begin(struct replay_task *t, uint32_t id, int32_t tid)
+void replay_task_begin(struct replay *r, int slot, uint32_t id, int32_t tid)
 {
+	struct replay_task *t = &r->task[slot];
+
 	free(t->nf);
+	free(t->partners);
 	memset(t, 0, sizeof(*t));
 	t->id = id;
 	t->tid = tid;
+	t->group = id;
+	t->group_index = -1;
+	if (id)
+		r->slot_of_id[id % nb_array_size(r->slot_of_id)] =
+			(uint16_t)slot;
 }
 
 /* Fibonacci hashing. */
@@ -67,12 +76,16 @@ static int grow_history(struct replay *r)
 	return 0;
 }
 
+static uint64_t chunk_start(const struct replay_sample *s)
+{
+	return nb_align_down(s->addr, 1ULL << s->chunk_shift);
+}
+
 /* The chunk's record; one that had none when it was recorded has none. */
 static struct nb_page_history *history_of(struct replay *r,
 					  const struct replay_sample *s)
 {
-	uint64_t bytes = 1ULL << s->chunk_shift;
-	uint64_t key = nb_align_down(s->addr, bytes) | s->chunk_shift;
+	uint64_t key = chunk_start(s) | s->chunk_shift;
 	struct replay_history *e;
 
 	if (r->nr_history * 2 >= r->cap_history && grow_history(r))
@@ -85,6 +98,29 @@ static struct nb_page_history *history_of(struct replay *r,
 	if (s->no_history)
 		memset(&e->h, 0, sizeof(e->h));
 	return &e->h;
+}
+
+/* lib/tasks.c, nb_task_by_id() */
+static struct replay_task *task_by_id(struct replay *r, uint32_t id)
+{
+	struct replay_task *t =
+		&r->task[r->slot_of_id[id % nb_array_size(r->slot_of_id)]];
+
+	return t->id == id ? t : NULL;
+}
+
+/* lib/sample.c, note_partners() */
+static void note_partners(struct replay *r, const struct replay_sample *s)
+{
+	struct replay_task *t = &r->task[s->slot], *other;
+
+	if (!s->last.shared || s->last.same_task)
+		return;
+	other = task_by_id(r, s->last.task);
+	if (t->partners)
+		nb_partners_note(t->partners, s->last.task);
+	if (other && other->partners)
+		nb_partners_note(other->partners, t->id);
 }
 
 /* lib/sample.c, task_free() */
@@ -106,6 +142,8 @@ static enum nb_why decide(struct replay *r, struct replay_sample *s)
 		.task_free = task_free(r, t),
 		.task_scan_seq = nf ? nf->numa_scan_seq : 0,
 		.nodes = r->nodes,
+		.group = nb_group_at(&r->groups, t->group_index),
+		.dice = nb_chunk_dice(chunk_start(s)),
 	};
 	uint64_t bytes = nb_min(s->bytes, BLOCK_BYTES), granted;
 	enum nb_why why = s->tier_why;
@@ -139,7 +177,7 @@ static void account(struct replay *r, struct replay_sample *s)
 		.mem_nid = s->page_nid,
 		.cpu_nid = s->cpu_nid,
 		.nr_pages = (1ULL << s->chunk_shift) / r->page_bytes,
-		.priv = s->last.same_task,
+		.priv = nb_last_user_owns(&s->last),
 	};
 	bool wanted = s->new_dst_nid != NB_NO_NODE;
 	uint64_t nr_moved = s->nr_moved, nr_failed = s->nr_failed;
@@ -152,8 +190,11 @@ static void account(struct replay *r, struct replay_sample *s)
 		nr_moved = wanted ? fs.nr_pages : 0;
 		nr_failed = 0;
 	}
-	if (wanted && nr_moved)
+	if (wanted && nr_moved) {
 		fs.mem_nid = s->new_dst_nid;
+		nb_page_history_moved(
+			&find(r, chunk_start(s) | s->chunk_shift)->h);
+	}
 	fs.migrate_fail = (wanted && nr_failed > nr_moved) ||
 			  result == NB_WHY_PAGE_LOCKED;
 	fs.local = fs.mem_nid == fs.cpu_nid;
@@ -225,6 +266,7 @@ int replay_batch(struct replay *r)
 			return -ENOMEM;
 		s->last = nb_page_history_note(h, r->task[s->slot].id,
 					       s->cpu_nid);
+		note_partners(r, s);
 		s->new_dst_nid = NB_NO_NODE;
 		s->new_why = decide(r, s);
 	}
@@ -276,6 +318,36 @@ static void compare_use(struct replay *r, const struct replay_use *u,
 		say_whys(r, d, u->why, why);
 }
 
+/* lib/place.c, group_all() */
+static void group_all(struct replay *r)
+{
+	for (uint32_t i = 0; i < r->nr_use; i++) {
+		const struct nb_task_view *v = &r->use[i].view;
+		struct replay_task *t = &r->task[r->use[i].slot];
+
+		r->members[i] = (struct nb_group_task){
+			.id = t->id,
+			.group = t->group,
+			.current_nid = (int16_t)v->current_nid,
+			.running = v->running,
+			.partners = t->partners,
+			.nf = t->nf,
+		};
+	}
+	nb_group_round(&r->groups, r->members, r->nr_use, &r->place,
+		       r->scratch);
+	for (uint32_t i = 0; i < r->nr_use; i++) {
+		struct replay_task *t = &r->task[r->use[i].slot];
+
+		t->group = r->members[i].group;
+		t->group_index = r->members[i].index;
+		if (!t->nf)
+			continue;
+		t->nf->numa_preferred_nid = r->members[i].want_nid;
+		r->use[i].view.numa_preferred_nid = r->members[i].want_nid;
+	}
+}
+
 /* lib/place.c, nb_place_round() */
 int replay_round(struct replay *r)
 {
@@ -286,12 +358,10 @@ int replay_round(struct replay *r)
 		t->running = u->view.running;
 		u->view.hold = t->hold;
 		u->view.numa_preferred_nid = NB_NO_NODE;
-		if (!t->nf)
-			continue;
-		nb_numa_faults_decay(t->nf, u->d_run_ns, u->d_ns);
-		t->nf->numa_preferred_nid = nb_placement(t->nf, &r->topo);
-		u->view.numa_preferred_nid = t->nf->numa_preferred_nid;
+		if (t->nf)
+			nb_numa_faults_decay(t->nf, u->d_run_ns, u->d_ns);
 	}
+	group_all(r);
 	for (uint32_t i = 0; i < r->nr_use; i++)
 		nb_task_place_count(&r->place, &r->use[i].view);
 	for (uint32_t i = 0; i < r->nr_use; i++)

@@ -180,7 +180,7 @@ static int task(struct replay *r, const struct nb_record_event *ev)
 	if (!in(V(TASK, slot), 0, REPLAY_MAX_SLOTS - 1) ||
 	    !in(V(TASK, id), 1, UINT32_MAX) || !in(V(TASK, tid), 0, INT32_MAX))
 		return replay_wrong(r, "a task cannot be");
-	replay_task_begin(&r->task[V(TASK, slot)], (uint32_t)V(TASK, id),
+	replay_task_begin(r, (int)V(TASK, slot), (uint32_t)V(TASK, id),
 			  (int32_t)V(TASK, tid));
 	r->nr_tasks++;
 	return 0;
@@ -190,7 +190,7 @@ static int task_end(struct replay *r, const struct nb_record_event *ev)
 {
 	if (!in(V(TASK_END, slot), 0, REPLAY_MAX_SLOTS - 1))
 		return replay_wrong(r, "a task cannot be");
-	replay_task_begin(&r->task[V(TASK_END, slot)], 0, 0);
+	replay_task_begin(r, (int)V(TASK_END, slot), 0, 0);
 	return 0;
 }
 

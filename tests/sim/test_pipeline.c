@@ -50,16 +50,16 @@ static void private_misplaced(int nodes, bool locked, bool bound)
 	assert_int_equal(pipe_local_permille(&sim), 0);
 }
 
-static void threads_go_to_private_memory(void **state)
+static void threads_meet_their_private_memory(void **state)
 {
 	(void)state;
 	private_misplaced(2, false, false);
 	assert_converges(1000, 2);
-	assert_int_equal(sim.nr_page_moves, 0);
+	assert_in_range(sim.nr_page_moves, 0, 4 * PIPE_BUF_PAGES);
 	pipe_destroy(&sim);
 	private_misplaced(4, false, false);
 	assert_converges(1000, 2);
-	assert_int_equal(sim.nr_page_moves, 0);
+	assert_in_range(sim.nr_page_moves, 0, 8 * PIPE_BUF_PAGES);
 }
 
 /* All memory where the main thread put it, which is too much for one node. */
@@ -112,7 +112,7 @@ static void teams(int nid_a, int nid_b)
 		pipe_add_task(&sim, i % 2, false);
 	pipe_add_buf(&sim, nid_a, 1U << 0 | 1U << 1, false);
 	pipe_add_buf(&sim, nid_b, 1U << 2 | 1U << 3, false);
-	assert_converges(1000, 6);
+	assert_converges(1000, 12);
 	assert_int_equal(sim.tasks[0].nid, sim.tasks[1].nid);
 	assert_int_equal(sim.tasks[2].nid, sim.tasks[3].nid);
 	assert_int_not_equal(sim.tasks[0].nid, sim.tasks[2].nid);
@@ -122,7 +122,8 @@ static void teams_gather_at_their_buffers(void **state)
 {
 	(void)state;
 	teams(0, 1);
-	assert_int_equal(sim.nr_page_moves, 0);
+	/* Few move before it is known who belongs together. */
+	assert_in_range(sim.nr_page_moves, 0, 2 * PIPE_BUF_PAGES);
 	pipe_destroy(&sim);
 	teams(0, 0);
 	pipe_destroy(&sim);
@@ -253,7 +254,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_teardown(f, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(threads_go_to_private_memory),
+		TEST(threads_meet_their_private_memory),
 		TEST(private_memory_is_spread),
 		TEST(threads_follow_locked_memory),
 		TEST(memory_follows_bound_threads),

@@ -6,9 +6,9 @@
  *
  * - every page is on a node that its process may use;
  * - the same seed does the same twice;
- * - (with -e) a program that always does the same comes to rest: once its cost
- *   does not change any more, at most MOVES_PER_PAGE of its pages move in a
- *   minute, and MOVES_PER_THREAD threads.
+ * - a program that always does the same comes to rest: in the last third, once
+ *   its cost does not change any more, at most MOVES_PER_PAGE of its pages move
+ *   in a minute, and MOVES_PER_THREAD threads (not asked with -e).
  *
  * A seed that fails is printed, and fails again with -s SEED -n 1.
  */
@@ -23,12 +23,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MOVES_PER_PAGE 0.3
+#define MOVES_PER_PAGE 0.5
 #define MOVES_PER_THREAD 0.5
 
 static uint64_t first_seed = 1, count = 300;
 static uint32_t secs = 30, jobs, wanted; /* jobs 0: one per CPU */
-static bool rest, verbose;
+static bool rest = true, verbose;
 
 static void usage(FILE *f)
 {
@@ -37,7 +37,7 @@ static void usage(FILE *f)
 		   "  -n N     how many (300)\n"
 		   "  -T SECS  simulated time (30)\n"
 		   "  -p LIST  patterns, with commas (all)\n"
-		   "  -e       programs come to rest, too\n"
+		   "  -e       programs need not come to rest\n"
 		   "  -j N     processes (as many as CPUs, 8 at most)\n"
 		   "  -v       a line for each seed\n");
 }
@@ -221,7 +221,7 @@ static bool parse_options(int argc, char **argv)
 				return false;
 			break;
 		case 'e':
-			rest = true;
+			rest = false;
 			break;
 		case 'j':
 			jobs = (uint32_t)nb_max(atoi(optarg), 1);

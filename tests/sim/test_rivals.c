@@ -13,6 +13,9 @@
 
 #include <cmocka.h>
 
+#define SHARED_MOVES 2
+#define SHARED_AT_REST 0.5 /* a minute */
+
 static struct sim_machine machine;
 static uint64_t nr_pages_4k;
 
@@ -136,6 +139,45 @@ static void numabal_places_what_it_can(void **state)
 	}
 }
 
+static void numabal_brings_teams_together(void **state)
+{
+	static const char *const teams[] = {"teams", "small-teams", "prodcons"};
+	static const char *const on[] = {"2node", "4node", "backplane"};
+	struct sim_result r;
+
+	(void)state;
+	for (size_t i = 0; i < nb_array_size(teams); i++) {
+		for (size_t k = 0; k < nb_array_size(on); k++) {
+			r = run(teams[i], on[k], &sim_brain_numabal, 20);
+			assert_in_range((int)(r.end_local * 1000), 970, 1000);
+		}
+	}
+	/* Two programs, each as large as a node. */
+	r = run("numa01", "2node", &sim_brain_numabal, 30);
+	assert_in_range((int)(r.end_local * 1000), 970, 1000);
+}
+
+/* What all use moves to and fro no more than SHARED_MOVES times a page. */
+static void numabal_leaves_in_peace_what_all_use(void **state)
+{
+	static const char *const shared[] = {"read-all", "write-all",
+					     "database"};
+	static const char *const on[] = {"2node", "4node", "mesh", "backplane"};
+
+	(void)state;
+	for (size_t i = 0; i < nb_array_size(shared); i++) {
+		for (size_t k = 0; k < nb_array_size(on); k++) {
+			struct sim_result r =
+				run(shared[i], on[k], &sim_brain_numabal, 60);
+
+			assert_in_range(r.moved_mb * 256, 1,
+					SHARED_MOVES * r.nr_pages_4k);
+			assert_true(r.moves_per_page < SHARED_AT_REST);
+			assert_true(r.moves_per_thread < SHARED_AT_REST);
+		}
+	}
+}
+
 static void the_same_comes_out_each_time(void **state)
 {
 	(void)state;
@@ -175,6 +217,8 @@ int main(void)
 		cmocka_unit_test(the_kernel_swaps_threads),
 		cmocka_unit_test(the_kernel_promotes_what_is_hot),
 		cmocka_unit_test(numabal_places_what_it_can),
+		cmocka_unit_test(numabal_brings_teams_together),
+		cmocka_unit_test(numabal_leaves_in_peace_what_all_use),
 		cmocka_unit_test(the_same_comes_out_each_time),
 		cmocka_unit_test(large_machines_are_no_matter),
 	};

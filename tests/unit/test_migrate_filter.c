@@ -27,7 +27,7 @@ static struct nb_migrate_query query(void)
 	struct nb_migrate_query q = {
 		.page_nid = 0,
 		.cpu_nid = 1,
-		.last = {false, true, 1},
+		.last = {.same_task = true, .task = 7, .run = 2},
 		.numa_preferred_nid = 1,
 		.task_scan_seq = 10,
 		.nodes = {0xf},
@@ -71,7 +71,6 @@ static void target_without_memory(void **state)
 
 	(void)state;
 	q.cpu_nid = 3;
-	q.last.last_nid = 3;
 	assert_int_equal(nb_migrate_filter(&q, &topo),
 			 NB_WHY_PAGE_NO_MEMORY_NODE);
 }
@@ -93,16 +92,21 @@ static void early_life(void **state)
 	struct nb_migrate_query q = query();
 
 	(void)state;
-	q.last.last_nid = 0; /* two-stage alone would refuse */
+	q.last.run = 1; /* two-stage alone would refuse */
 	q.task_scan_seq = 4;
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_EARLY);
 	q.task_scan_seq = 5;
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
 	q.numa_preferred_nid = NB_NO_NODE;
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_EARLY);
+	q.last.bounces = 1;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_FROZEN);
+	q.last.bounces = 0;
+	q.last.shared = true;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_USED_BY_ALL);
+	q.last.shared = false;
 	q.last.same_task = false;
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
-	q.task_scan_seq = 0;
 }
 
 static void two_stage(void **state)
@@ -110,12 +114,101 @@ static void two_stage(void **state)
 	struct nb_migrate_query q = query();
 
 	(void)state;
-	q.last.last_nid = 0;
+	q.last.run = 1;
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
 	q.last.same_task = false;
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
-	q.last.last_nid = 1;
+	q.last.run = 2;
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_SHARED);
+}
+
+/* The run that is wanted doubles with each move for nothing. */
+static void a_page_that_bounced_is_frozen(void **state)
+{
+	const uint8_t wanted[] = {2, 4, 8, 16, 31, 31, 31, 31};
+	const uint8_t of_shared[] = {6, 12, 24, 31, 31, 31, 31, 31};
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	for (uint8_t i = 0; i <= NB_BOUNCES_MAX; i++) {
+		q.last.bounces = i;
+		q.last.shared = false;
+		q.last.run = wanted[i] - 1;
+		assert_int_equal(nb_migrate_filter(&q, &topo),
+				 i ? NB_WHY_PAGE_FROZEN
+				   : NB_WHY_PAGE_TWO_STAGE);
+		q.last.run = wanted[i];
+		assert_int_equal(nb_migrate_filter(&q, &topo),
+				 NB_WHY_PAGE_PRIVATE);
+		q.last.shared = true;
+		q.last.run = of_shared[i] - 1;
+		assert_int_equal(nb_migrate_filter(&q, &topo),
+				 NB_WHY_PAGE_USED_BY_ALL);
+		q.last.run = of_shared[i];
+		assert_int_equal(nb_migrate_filter(&q, &topo),
+				 NB_WHY_PAGE_PRIVATE);
+	}
+}
+
+/* Whose users are all on one node waits no longer than what is private. */
+static void a_team_on_one_node_has_its_memory(void **state)
+{
+	struct nb_numa_group g = {.active_nodes = {0x2}};
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.last.shared = true;
+	q.last.same_task = false;
+	q.group = &g;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_SHARED);
+	g.active_nodes.bits = 0x3;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_USED_BY_ALL);
+}
+
+static void what_all_use_is_spread(void **state)
+{
+	struct nb_numa_group g = {
+		.active_nodes = {0x3},
+		.under = {0x2},
+		.over_permille = {500},
+	};
+	struct nb_migrate_query q = query();
+
+	(void)state;
+	q.last.shared = true;
+	q.last.run = 1;
+	q.group = &g;
+	q.dice = 7499;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_SPREAD);
+	q.dice = 7500;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_USED_BY_ALL);
+	q.dice = 0;
+	g.under.bits = 0x1;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_USED_BY_ALL);
+	g.under.bits = 0x2;
+	q.last.ended = 5;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_SPREAD);
+	q.last.ended = 6; /* somebody's own, and a visitor */
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_USED_BY_ALL);
+	q.last.ended = 0;
+	q.last.bounces = 1;
+	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_USED_BY_ALL);
+}
+
+/* Of chunks side by side about as many go as should, wherever they begin. */
+static void dice_are_even(void **state)
+{
+	(void)state;
+	for (unsigned int shift = 12; shift <= 21; shift++) {
+		int nr = 0;
+
+		for (uint64_t i = 0; i < 10000; i++)
+			nr += nb_chunk_dice((0x7f00000ULL << 20) +
+					    (i << shift)) %
+				      1000 <
+			      300;
+		assert_in_range(nr, 2700, 3300);
+	}
 }
 
 static void used_twice_by_one_thread(void **state)
@@ -148,19 +241,11 @@ static void first_use_moves_nothing(void **state)
 	struct nb_migrate_query q = query();
 
 	(void)state;
-	q.last = (struct nb_last_user){true, true, NB_NO_NODE};
+	q.last = (struct nb_last_user){
+		.first = true, .same_task = true, .run = 1};
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
 	q.task_scan_seq = 0;
 	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_TWO_STAGE);
-}
-
-static void shared_with_an_unknown_last_node(void **state)
-{
-	struct nb_migrate_query q = query();
-
-	(void)state;
-	q.last = (struct nb_last_user){false, false, NB_NO_NODE};
-	assert_int_equal(nb_migrate_filter(&q, &topo), NB_WHY_PAGE_SHARED);
 }
 
 /* A yes never means a forbidden target, a local page, or a lone visitor. */
@@ -185,8 +270,9 @@ static void property_yes_is_safe(void **state)
 			topo.has_memory.bits & prng_below(&seed, 16);
 		q.last.first = prng_below(&seed, 2);
 		q.last.same_task = q.last.first || prng_below(&seed, 2);
-		q.last.last_nid = q.last.first ? NB_NO_NODE
-					       : (int)prng_below(&seed, 5) - 1;
+		q.last.shared = !q.last.first && prng_below(&seed, 2);
+		q.last.run = q.last.first ? 1 : (uint8_t)prng_below(&seed, 32);
+		q.last.bounces = (uint8_t)prng_below(&seed, 8);
 		why = nb_migrate_filter(&q, &topo);
 		assert_int_not_equal(why, NB_WHY_NONE);
 		if (!nb_why_is_yes(why))
@@ -197,8 +283,7 @@ static void property_yes_is_safe(void **state)
 		assert_true(nb_node_valid(q.page_nid));
 		assert_true(nb_node_isset(&q.nodes, q.cpu_nid));
 		assert_true(nb_node_isset(&topo.mems_allowed, q.cpu_nid));
-		assert_true(q.last.same_task || q.last.last_nid == q.cpu_nid ||
-			    q.last.last_nid == NB_NO_NODE);
+		assert_true(q.last.same_task || q.last.run > 1);
 	}
 	assert_true(nr_yes > 1000);
 }
@@ -212,10 +297,14 @@ int main(void)
 		cmocka_unit_test_setup(target_not_allowed, setup),
 		cmocka_unit_test_setup(early_life, setup),
 		cmocka_unit_test_setup(two_stage, setup),
+		cmocka_unit_test_setup(a_page_that_bounced_is_frozen, setup),
+		cmocka_unit_test_setup(a_team_on_one_node_has_its_memory,
+				       setup),
+		cmocka_unit_test_setup(what_all_use_is_spread, setup),
+		cmocka_unit_test(dice_are_even),
 		cmocka_unit_test_setup(used_twice_by_one_thread, setup),
 		cmocka_unit_test_setup(the_thread_moves_first, setup),
 		cmocka_unit_test_setup(first_use_moves_nothing, setup),
-		cmocka_unit_test_setup(shared_with_an_unknown_last_node, setup),
 		cmocka_unit_test_setup(property_yes_is_safe, setup),
 	};
 

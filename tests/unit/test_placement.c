@@ -59,7 +59,7 @@ static int place(int cur, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 		f->faults[nb_numa_faults_idx(f, NB_NUMA_MEMBUF, n, true)] =
 			1000 * n;
 	}
-	nid = nb_placement(f, &ring);
+	nid = nb_placement(f, &ring, false);
 	assert_int_equal(f->numa_preferred_nid, cur);
 	free(f);
 	return nid;
@@ -179,6 +179,37 @@ static void cpuless_memory_counts_for_hysteresis(void **state)
 	assert_int_equal(place(1, 91, 81, 80, 0), 1);
 }
 
+/* Statistics with private faults a and b on nodes 0 and 1, shared on 2. */
+static int place_alone(int cur, uint64_t a, uint64_t b, uint64_t shared)
+{
+	struct nb_numa_faults *f = malloc(nb_numa_faults_size(3));
+	int nid;
+
+	assert_non_null(f);
+	nb_numa_faults_init(f, 3);
+	f->numa_preferred_nid = cur;
+	f->faults[nb_numa_faults_idx(f, NB_NUMA_MEM, 0, true)] = a;
+	f->faults[nb_numa_faults_idx(f, NB_NUMA_MEM, 1, true)] = b;
+	f->faults[nb_numa_faults_idx(f, NB_NUMA_MEM, 2, false)] = shared;
+	nid = nb_placement(f, &ring, true);
+	free(f);
+	return nid;
+}
+
+/* Where several nodes use the rest, only what nobody else uses counts. */
+static void shared_memory_does_not_attract(void **state)
+{
+	(void)state;
+	assert_int_equal(place_alone(NB_NO_NODE, 10, 20, 90), 1);
+	assert_int_equal(place_alone(0, 20, 10, 90), 0);
+	/* With less than a quarter of its own a thread stays where it is. */
+	assert_int_equal(place_alone(NB_NO_NODE, 10, 19, 90), NB_NO_NODE);
+	assert_int_equal(place_alone(2, 10, 19, 90), 2);
+	assert_int_equal(place_alone(0, 0, 0, 0), 0);
+	/* It has seen fewer nodes than there are. */
+	assert_int_equal(place_alone(3, 0, 9, 0), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +229,7 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(cpuless_memory_counts_for_hysteresis,
 				       setup),
+		cmocka_unit_test_setup(shared_memory_does_not_attract, setup),
 	};
 
 	return cmocka_run_group_tests_name("placement", tests, NULL, NULL);

@@ -115,7 +115,13 @@ static void test_shared(void **state)
 	used(1, addr, 2); /* another thread on another node */
 	nb_fault_drain();
 	assert_int_equal(decided(NB_WHY_PAGE_TWO_STAGE), 2);
-	used(0, addr, 2); /* the second from that node */
+	for (int i = 2; i < 6; i++) {
+		used(i & 1, addr, 2); /* in turn, from that node */
+		nb_fault_drain();
+		check_on(addr, addr + CHUNK, 0);
+	}
+	assert_int_equal(decided(NB_WHY_PAGE_USED_BY_ALL), 4);
+	used(0, addr, 2); /* the sixth */
 	nb_fault_drain();
 	assert_int_equal(decided(NB_WHY_PAGE_SHARED), 1);
 	check_on(addr, addr + CHUNK, 2);
