@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 900
+# timeout: 1500
 #
 # Topology 2node: the cases below, in one boot.
 
@@ -14,5 +14,7 @@ exec ./run-guest.sh -t 300 2node -- \
 	cases/explicit.sh \
 	cases/affinity.sh \
 	cases/phase.sh \
+	cases/shared.sh \
+	cases/processes.sh \
 	cases/record.sh \
 	cases/perf.sh
