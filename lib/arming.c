@@ -263,6 +263,8 @@ void nb_scan_run(uint64_t now_ns)
 		if (n == -EAGAIN)
 			break;
 		if (n == -ESTALE) {
+			/* Nor is what it has changed elsewhere ours to open. */
+			nb_verify_all();
 			nb_standdown(nb_why_unseen_change);
 			return;
 		}

@@ -20,6 +20,7 @@ void nb_advice_leave(const struct nb_call *call, const struct nb_regs *r);
 
 /* guard_verify.c */
 bool nb_verify_range(const struct nb_range *range);
+bool nb_verify_all(void);
 void nb_reconcile(uint64_t now_ns);
 void nb_reconcile_after_fork(void);
 extern const char nb_why_unseen_change[];

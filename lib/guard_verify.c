@@ -134,7 +134,15 @@ static bool next_piece(struct nb_range *piece)
 	return true;
 }
 
-static bool verify_all(void)
+/**
+ * nb_verify_all() - is what may be armed what the table says?
+ *
+ * Regions in which something else is mapped are taken out of the table.
+ *
+ * Context: numabald, no lock held.
+ * Return: false: something was.
+ */
+bool nb_verify_all(void)
 {
 	struct nb_range piece = {0, 0};
 	struct nb_sigstate ss;
@@ -215,7 +223,7 @@ void nb_reconcile(uint64_t now_ns)
 	count_mappings();
 	if (!due)
 		return;
-	if (!verify_all() && nb_guarded())
+	if (!nb_verify_all() && nb_guarded())
 		nb_standdown(nb_why_unseen_change);
 	now_ns += WALK_SHARE * (nb_clock_ns() - now_ns);
 	next_walk_ns = now_ns + WALK_NS;
