@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 
@@ -72,7 +73,9 @@ static int walk(pid_t pid, const struct order *o)
 		if (sig == SIGTRAP)
 			sig = 0;
 	}
-	ptrace(PTRACE_DETACH, pid, 0, (long)SIGUSR1);
+	/* At a handler's first instruction one that it hands over is lost. */
+	syscall(SYS_tgkill, pid, pid, SIGUSR1);
+	ptrace(PTRACE_DETACH, pid, 0, (long)sig);
 	return o->steps;
 }
 
