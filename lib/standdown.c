@@ -16,6 +16,9 @@
 
 #include <sys/mman.h>
 
+/* Who arms is soon done; but it may be our own thread that crashes. */
+#define CRASH_WAIT_NS NB_NSEC_PER_SEC
+
 static int disarm_region(const struct nb_region *r)
 {
 	int err;
@@ -61,15 +64,14 @@ int nb_disarm_all(void)
  */
 void nb_before_crash(void)
 {
+	uint64_t until = nb_clock_ns() + CRASH_WAIT_NS;
 	struct nb_sigstate ss;
-	bool locked = false;
+	bool locked;
 
 	atomic_store(&nb.crashed, true);
-	for (int i = 0; i < 1000 && !locked; i++) {
-		locked = nb_trylock(&nb.as_lock, &ss);
-		if (!locked)
-			nb_sys_sched_yield();
-	}
+	while (!(locked = nb_trylock(&nb.as_lock, &ss)) &&
+	       nb_clock_ns() < until)
+		nb_sys_sched_yield();
 	for (int i = 0; i < nb_regions_count(); i++) {
 		const struct nb_region *r = nb_regions_at(i);
 
