@@ -140,6 +140,7 @@ void nb_run_moves(struct nb_page_move *mv, unsigned int nr);
 void nb_place_round(uint64_t now_ns);
 struct nb_numa_group;
 const struct nb_numa_group *nb_place_group(int index);
+int nb_place_nr_groups(void);
 
 /* arming.c: from the scan cursor to armed memory */
 int nb_arming_init(void);

@@ -207,6 +207,17 @@ const struct nb_numa_group *nb_place_group(int index)
 	return nb_group_at(&groups, index);
 }
 
+/**
+ * nb_place_nr_groups() - how many groups there are
+ *
+ * Context: any thread; others than numabald get what it last was.
+ * Return: the number; their indices are below it.
+ */
+int nb_place_nr_groups(void)
+{
+	return groups.nr;
+}
+
 /* Make groups, and renew every thread's preferred node. */
 static void group_all(void)
 {

@@ -156,10 +156,10 @@ static void add_task(struct nb_text *t, const struct nb_task *task)
 	add_string(t, task->comm);
 	nb_text_add(t,
 		    ",\"numa_preferred_nid\":%d,\"current_nid\":%d,"
-		    "\"numa_group_id\":%d,\"scan_period_ms\":%u,"
+		    "\"numa_group_id\":%u,\"scan_period_ms\":%u,"
 		    "\"moves\":%u,\"numa_faults\":{",
 		    task->nf ? task->nf->numa_preferred_nid : NB_NO_NODE,
-		    task->current_nid, task->tid,
+		    task->current_nid, task->group_index < 0 ? 0 : task->group,
 		    atomic_load(&nb.scan_period_ms), task->moves);
 	add_faults(t, task, "mem_private", NB_NUMA_MEM, true);
 	nb_text_add(t, ",");
@@ -206,7 +206,37 @@ static void add_tasks(struct nb_text *t)
 			    (unsigned long long)e->total_numa_faults);
 		sep = ",";
 	}
-	nb_text_add(t, "],\"groups\":[]");
+	nb_text_add(t, "]");
+}
+
+static void add_nodes(struct nb_text *t, const char *name, const uint64_t *v)
+{
+	nb_text_add(t, "\"%s\":[", name);
+	for (int nid = 0; nid < nb.topo.nr_nids; nid++)
+		nb_text_add(t, "%s%llu", nid ? "," : "",
+			    (unsigned long long)v[nid]);
+	nb_text_add(t, "]");
+}
+
+static void add_groups(struct nb_text *t)
+{
+	int nr = has_tasks() ? nb_place_nr_groups() : 0;
+
+	nb_text_add(t, ",\"groups\":[");
+	for (int i = 0; i < nr; i++) {
+		const struct nb_numa_group *g = nb_place_group(i);
+
+		nb_text_add(t,
+			    "%s{\"gid\":%u,\"nr_tasks\":%u,\"nid\":%d,"
+			    "\"active_nodes\":%d,",
+			    i ? "," : "", g->id, g->nr_tasks, g->nid,
+			    nb_nodes_weight(&g->active_nodes));
+		add_nodes(t, "faults", g->mem);
+		nb_text_add(t, ",");
+		add_nodes(t, "faults_cpu", g->cpu);
+		nb_text_add(t, "}");
+	}
+	nb_text_add(t, "]");
 }
 
 static void add_pages(struct nb_text *t, const struct nb_stats_pages *p)
@@ -307,6 +337,7 @@ void nb_stats_json(struct nb_text *t, const struct nb_stats_pages *pages)
 	nb_text_add(t, ",");
 	add_guard(t);
 	add_tasks(t);
+	add_groups(t);
 	nb_text_add(t, ",");
 	add_pages(t, pages);
 	nb_text_add(t, ",\"kernel_balancing_kept_away\":%s,",

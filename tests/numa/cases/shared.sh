@@ -14,4 +14,5 @@ for place in wrong interleave; do
 	cat "$out/on"
 	cat "$out/json"
 	at_least "$(result local_pages_pct "$out/on")" 95 "$place: local"
+	grep -q '"groups":\[{"gid":' "$out/json" || die "$place: no groups"
 done
