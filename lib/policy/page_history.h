@@ -38,10 +38,10 @@ struct nb_last_user nb_page_history_note(struct nb_page_history *h,
 					 uint32_t task, int nid);
 void nb_page_history_moved(struct nb_page_history *h);
 
-/* Is the user known to be the only one?  Linux: NB_NUMA_PRIV, "private" */
+/* Is the user the only one, as far as is known?  Linux: "private" */
 static inline bool nb_last_user_owns(const struct nb_last_user *u)
 {
-	return u->same_task && !u->first && !u->shared;
+	return u->same_task && !u->shared;
 }
 
 #endif /* NB_PAGE_HISTORY_H */

@@ -27,7 +27,7 @@
 #define MOVES_PER_THREAD 0.5
 
 static uint64_t first_seed = 1, count = 300;
-static uint32_t secs = 30, jobs, wanted; /* jobs 0: one per CPU */
+static uint32_t secs = 60, jobs, wanted; /* jobs 0: one per CPU */
 static bool rest = true, verbose;
 
 static void usage(FILE *f)
@@ -35,7 +35,7 @@ static void usage(FILE *f)
 	fprintf(f, "usage: test_property [options]\n"
 		   "  -s SEED  the first seed (1)\n"
 		   "  -n N     how many (300)\n"
-		   "  -T SECS  simulated time (30)\n"
+		   "  -T SECS  simulated time (60)\n"
 		   "  -p LIST  patterns, with commas (all)\n"
 		   "  -e       programs need not come to rest\n"
 		   "  -j N     processes (as many as CPUs, 8 at most)\n"

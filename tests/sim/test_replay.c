@@ -303,7 +303,7 @@ static void tiers(void **state)
 	put_batch(cold, 1);
 	tier_why = NB_WHY_NONE;
 	assert_same();
-	assert_int_equal(r.task[5].nf->pass_shared, 1024);
+	assert_int_equal(r.task[5].nf->pass_private, 1024);
 }
 
 /* A mapping that was there before has left nothing to the next one. */
