@@ -103,9 +103,11 @@ check-torture: all ## every kind of system call, armed, for TORTURE_S=60 s
 	$(run) tests/torture/run.sh
 check-mutations: all ## the same without a defence: it must be noticed
 	+$(run) tests/torture/mutations.sh tests/mutants.sh
+check-anywhere: all ## signals at every 17th instruction of exec and vfork
+	$(run) -t 900 tests/integration/anywhere.sh
 check-libc: all ## other libcs, from Debian: their sites, and how they run
 	$(run) -t 7200 $(call scripts,tests/libc)
-.PHONY: check-guard check-torture check-mutations check-libc
+.PHONY: check-guard check-torture check-mutations check-anywhere check-libc
 
 check-audit: all ## no call of check-compat's programs misses the guard
 	$(run) -t 900 tests/audit/test_audit.sh
