@@ -85,7 +85,7 @@ static uint64_t limit_bytes(struct check *c)
 	for (int i = 0; i < s->nr_threads; i++)
 		alive += s->thread[i].alive;
 	c->most_alive = nb_max(c->most_alive, alive);
-	return sizeof(struct n_brain) + 48 * 1024 +
+	return sizeof(struct n_brain) + 32 * 1024 +
 	       alive * (sizeof(struct n_task) + 64 +
 			sizeof(struct nb_partners) +
 			nb_numa_faults_size(s->m.nr_nodes)) +

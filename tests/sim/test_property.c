@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MOVES_PER_PAGE 0.5
+#define MOVES_PER_PAGE 0.3
 #define MOVES_PER_THREAD 0.5
 
 static uint64_t first_seed = 1, count = 300;
